@@ -1,0 +1,360 @@
+// vkclip.h: BiomedCLIP, and models of its layout, on any Vulkan device. This header is the manual.
+//
+// A model is opened from files; an engine runs it on one device. Images and texts become unit
+// vectors ("embeddings") in one space; a score compares two of them. In short:
+//
+//     vkclip_model  *model  = vkclip_model_open("biomedclip", VKCLIP_MODEL_WHOLE, NULL, &err);
+//     vkclip_engine *engine = vkclip_engine_create(model, &(vkclip_engine_params){ 0 }, &err);
+//     vkclip_embed_image_files(engine, &path, 1, image, NULL, &err);
+//     vkclip_embed_texts(engine, labels, 2, texts, &err);
+//     vkclip_score_texts(model, image, texts, 2, scores, &err);
+//
+// Rules that hold for every function:
+// - A function that can fail returns false or NULL and fills *err, which may be NULL. Output
+//   arrays are then unspecified, unless the function says otherwise.
+// - The library never prints, exits or reads the environment. All strings are UTF-8 and end in
+//   a zero byte; file names are passed to the system as they are.
+// - A model never changes after it was opened: any number of threads and engines may share it.
+//   An engine is used by one thread at a time; several engines may live in one process. A child
+//   made by fork() must not use its parent's engines.
+#ifndef VKCLIP_H
+#define VKCLIP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(VKCLIP_SHARED) && defined(__GNUC__)
+#define VKCLIP_API __attribute__((visibility("default")))
+#else
+#define VKCLIP_API
+#endif
+
+#define VKCLIP_VERSION "0.1.0"
+
+// The version of the library that is linked, as VKCLIP_VERSION is that of the header.
+VKCLIP_API const char *vkclip_version(void);
+
+// ---- errors and messages -------------------------------------------------------------------
+
+typedef enum vkclip_status {
+    VKCLIP_OK = 0,
+    VKCLIP_ERROR_ARGUMENT, // the caller broke a documented precondition
+    VKCLIP_ERROR_FILE,     // a file is missing, truncated, or not what it claims
+    VKCLIP_ERROR_MODEL,    // the files are sound, but are not a model we run
+    VKCLIP_ERROR_MEMORY,   // host or device memory ran out
+    VKCLIP_ERROR_DEVICE,   // no usable Vulkan device, or the driver refused a call
+    VKCLIP_ERROR_LOST,     // the device was lost or hangs; the engine is of no further use
+    VKCLIP_ERROR_NUMBERS,  // a result is not finite
+} vkclip_status;
+
+typedef struct vkclip_error {
+    vkclip_status status;
+    char message[500]; // one sentence; names the file, tensor or call
+} vkclip_error;
+
+typedef enum vkclip_log_level {
+    VKCLIP_LOG_ERROR, // one of several details of an error that is returned as well
+    VKCLIP_LOG_WARNING,
+    VKCLIP_LOG_INFO,
+    VKCLIP_LOG_DEBUG,
+} vkclip_log_level;
+
+// Where messages go. Called by the thread that uses the model or engine, one line a call.
+typedef struct vkclip_log {
+    void (*write)(void *user, vkclip_log_level level, const char *message);
+    void *user;
+} vkclip_log;
+
+// ---- devices -------------------------------------------------------------------------------
+
+typedef enum vkclip_device_kind {
+    VKCLIP_DEVICE_OTHER,
+    VKCLIP_DEVICE_INTEGRATED,
+    VKCLIP_DEVICE_DISCRETE,
+    VKCLIP_DEVICE_VIRTUAL,
+    VKCLIP_DEVICE_SOFTWARE, // a driver that computes on the CPU
+} vkclip_device_kind;
+
+typedef struct vkclip_device_facts {
+    char name[256];   // as the driver gives it
+    char driver[520]; // driver name and version text
+    char api[16];     // Vulkan version, "1.3.230"
+    vkclip_device_kind kind;
+    uint32_t vendor_id, device_id;
+    uint64_t memory_bytes;        // the largest device-local heap
+    uint64_t storage_range_bytes; // the largest storage buffer binding
+    uint32_t shared_memory_bytes; // per workgroup
+    uint32_t workgroup_width;     // most invocations in a workgroup
+    uint32_t subgroup_width;
+    bool has_fp16_storage;
+    bool has_timestamps;
+    bool is_usable;
+    bool is_default;    // what an engine without a device choice takes
+    char unusable[128]; // why not, where is_usable is false
+} vkclip_device_facts;
+
+// Lists the Vulkan devices in the order of their index.
+//
+//   devices   [capacity] filled from the start; may be NULL when capacity is 0
+//   count     how many devices there are, which may exceed capacity
+//
+// Fails with VKCLIP_ERROR_DEVICE when there is no Vulkan loader or driver. A machine with a
+// loader and no device is no failure: count is 0.
+//
+// Thread safety: safe.
+VKCLIP_API bool vkclip_devices(vkclip_device_facts *devices, uint32_t capacity, uint32_t *count,
+                               vkclip_error *err);
+
+// ---- models --------------------------------------------------------------------------------
+
+typedef struct vkclip_model vkclip_model;
+
+typedef enum vkclip_model_parts {
+    VKCLIP_MODEL_SIDE_FILES, // configuration and vocabulary: enough to tokenize and preprocess
+    VKCLIP_MODEL_WHOLE,      // the weights as well
+} vkclip_model_parts;
+
+typedef struct vkclip_model_facts {
+    uint32_t image_size_px;    // side of the square picture the image tower sees
+    uint32_t context_tokens;   // longest text, [CLS] and [SEP] included
+    uint32_t vocabulary_count; // tokens in the vocabulary
+    // The rest is 0 for a model opened with VKCLIP_MODEL_SIDE_FILES.
+    uint32_t embedding_width;
+    uint32_t patch_size_px;
+    uint32_t image_width, image_layers, image_heads;
+    uint32_t text_width, text_layers, text_heads;
+    uint32_t vocabulary_rows; // rows of the token embedding, at least vocabulary_count
+    uint32_t tensor_count;
+    uint64_t parameter_count;
+    uint64_t file_bytes;
+    float logit_scale; // factor from cosine to logit, 85.2323 in BiomedCLIP
+} vkclip_model_facts;
+
+// Opens a model.
+//
+//   path    a directory as published (open_clip_config.json, weights, vocab.txt or
+//           tokenizer.json, the BERT config.json where there is one), or a weights file with
+//           the rest beside it: torch.save zip (.bin, .pt, .pth) or .safetensors
+//   parts   how much to open
+//   log     where to list what is wrong, tensor by tensor; NULL is silent
+//
+// Weights are checked by name and shape here and read when an engine is created; the file
+// stays open until then. Nothing in a file is executed.
+// Returns NULL and fails with VKCLIP_ERROR_FILE, VKCLIP_ERROR_MODEL or VKCLIP_ERROR_MEMORY.
+//
+// Thread safety: safe.
+VKCLIP_API vkclip_model *vkclip_model_open(const char *path, vkclip_model_parts parts,
+                                           const vkclip_log *log, vkclip_error *err);
+
+// Closes a model that no engine uses any more. NULL is allowed.
+VKCLIP_API void vkclip_model_close(vkclip_model *model);
+
+VKCLIP_API const vkclip_model_facts *vkclip_model_get_facts(const vkclip_model *model);
+
+// Turns a text into token ids, [CLS] ... [SEP], cut to context_tokens, without padding.
+//
+//   ids     [capacity] i32, caller's; context_tokens is always enough
+//   count   how many ids were written
+//
+// Invalid UTF-8 becomes U+FFFD, which the tokenizer drops.
+// Fails with VKCLIP_ERROR_ARGUMENT when capacity is too small.
+//
+// Thread safety: safe.
+// Source: open_clip tokenizer.py, HFTokenizer; Hugging Face BertTokenizerFast.
+VKCLIP_API bool vkclip_tokenize(const vkclip_model *model, const char *text, int32_t *ids,
+                                uint32_t capacity, uint32_t *count, vkclip_error *err);
+
+// Reads an image file (JPEG, PNG, BMP, GIF, TGA, PNM): decode, resize the shorter side to
+// image_size_px (bicubic, as Pillow does it), crop the centre, RGB.
+//
+//   pixels  [image_size_px, image_size_px, 3] u8, caller's
+//
+// Refuses images above 16384 pixels a side or 100 megapixels before decoding, and truncated
+// or damaged files. Fails with VKCLIP_ERROR_FILE.
+//
+// Thread safety: safe.
+// Source: open_clip transform.py, image_transform; Pillow Resample.c.
+VKCLIP_API bool vkclip_preprocess_file(const vkclip_model *model, const char *path, uint8_t *pixels,
+                                       vkclip_error *err);
+
+// The same for an encoded image in memory.
+//
+//   name    what to call it in errors
+VKCLIP_API bool vkclip_preprocess_memory(const vkclip_model *model, const void *bytes,
+                                         size_t byte_count, const char *name, uint8_t *pixels,
+                                         vkclip_error *err);
+
+// Pixels as the image tower sees them: (v / 255 - mean) / std, channels first. Engines do this
+// on the device; it is here for comparison with other implementations.
+//
+//   pixels  [count, image_size_px, image_size_px, 3] u8
+//   tensor  [count, 3, image_size_px, image_size_px] f32, caller's
+VKCLIP_API void vkclip_pixels_to_tensor(const vkclip_model *model, const uint8_t *pixels,
+                                        size_t count, float *tensor);
+
+// ---- engines -------------------------------------------------------------------------------
+
+typedef struct vkclip_engine vkclip_engine;
+
+typedef enum vkclip_precision {
+    VKCLIP_PRECISION_DEFAULT, // fp32 on software drivers, fp16 on GPUs that store it
+    VKCLIP_PRECISION_FP32,
+    VKCLIP_PRECISION_FP16, // weights and matmul inputs stored as fp16, arithmetic in fp32
+} vkclip_precision;
+
+typedef struct vkclip_engine_params {
+    const char *device; // index or part of a name, any case; NULL: best real GPU, else software
+    vkclip_precision precision;
+    uint32_t max_images;         // images computed at once; 0: chosen for the device
+    const char *cache_directory; // existing directory for the pipeline cache; NULL: none
+    vkclip_log log;
+} vkclip_engine_params;
+
+typedef struct vkclip_engine_facts {
+    vkclip_device_facts device;
+    vkclip_precision precision; // never VKCLIP_PRECISION_DEFAULT
+    uint32_t max_images;        // images computed at once
+    uint32_t max_text_tokens;   // text tokens computed at once
+    uint64_t weights_bytes;     // device memory that holds weights
+    uint64_t arena_bytes;       // device memory for activations
+} vkclip_engine_facts;
+
+// Prepares a model to run on a device: uploads the weights, builds pipelines, records both
+// towers. After that no call allocates device memory or creates a pipeline.
+//
+//   model   opened with VKCLIP_MODEL_WHOLE; must outlive the engine
+//   params  a zeroed struct is a sensible choice
+//
+// Fails with VKCLIP_ERROR_ARGUMENT, VKCLIP_ERROR_FILE, VKCLIP_ERROR_MEMORY or
+// VKCLIP_ERROR_DEVICE.
+//
+// Thread safety: safe.
+VKCLIP_API vkclip_engine *vkclip_engine_create(const vkclip_model *model,
+                                               const vkclip_engine_params *params,
+                                               vkclip_error *err);
+
+// Destroys an engine. NULL is allowed.
+VKCLIP_API void vkclip_engine_destroy(vkclip_engine *engine);
+
+VKCLIP_API const vkclip_engine_facts *vkclip_engine_get_facts(const vkclip_engine *engine);
+
+// Embeds preprocessed images.
+//
+//   pixels      [count, image_size_px, image_size_px, 3] u8, RGB, top row first
+//   embeddings  [count, embedding_width] f32, unit length; caller's
+//
+// Any count; more than max_images are computed in turns. The same pixels give bitwise the same
+// embedding at any place in any batch. Blocks until the device is done. Fails with
+// VKCLIP_ERROR_LOST (then every later call does, at once), VKCLIP_ERROR_DEVICE, or
+// VKCLIP_ERROR_NUMBERS when an embedding is not finite.
+//
+// Thread safety: one call at a time per engine.
+// Source: open_clip model.py, CustomTextCLIP.encode_image(normalize=True).
+VKCLIP_API bool vkclip_embed_pixels(vkclip_engine *engine, const uint8_t *pixels, size_t count,
+                                    float *embeddings, vkclip_error *err);
+
+// Reads, preprocesses and embeds image files.
+//
+//   paths       [count]
+//   embeddings  [count, embedding_width] f32; zeros for an image that could not be read
+//   errors      [count] status VKCLIP_OK or why that image could not be read; may be NULL, and
+//               then the first unreadable image fails the call
+//
+// An unreadable image does not stop the others and does not fail the call where errors is
+// given. Fails as vkclip_embed_pixels does.
+//
+// Thread safety: one call at a time per engine.
+VKCLIP_API bool vkclip_embed_image_files(vkclip_engine *engine, const char *const *paths,
+                                         size_t count, float *embeddings, vkclip_error *errors,
+                                         vkclip_error *err);
+
+// The same for one encoded image in memory.
+VKCLIP_API bool vkclip_embed_image_memory(vkclip_engine *engine, const void *bytes,
+                                          size_t byte_count, const char *name, float *embedding,
+                                          vkclip_error *err);
+
+// Tokenizes and embeds texts.
+//
+//   texts       [count]
+//   embeddings  [count, embedding_width] f32, unit length; caller's
+//
+// Thread safety: one call at a time per engine.
+// Source: open_clip model.py, CustomTextCLIP.encode_text(normalize=True).
+VKCLIP_API bool vkclip_embed_texts(vkclip_engine *engine, const char *const *texts, size_t count,
+                                   float *embeddings, vkclip_error *err);
+
+// Embeds texts that are token ids already.
+//
+//   ids         all texts one after the other, without padding, each below vocabulary_rows
+//   lengths     [count] ids of each text, 1 .. context_tokens
+//   embeddings  [count, embedding_width] f32, unit length; caller's
+//
+// Thread safety: one call at a time per engine.
+VKCLIP_API bool vkclip_embed_tokens(vkclip_engine *engine, const int32_t *ids,
+                                    const uint32_t *lengths, size_t count, float *embeddings,
+                                    vkclip_error *err);
+
+// Embeds labels for zero-shot classification: each label is put into each template in place of
+// "{}" (a template without it is followed by the label), the unit vectors of a label's prompts
+// are averaged and normalised again.
+//
+//   embeddings  [label_count, embedding_width] f32, unit length; caller's
+//
+// Thread safety: one call at a time per engine.
+// Source: open_clip zero_shot_classifier.py, build_zero_shot_classifier.
+VKCLIP_API bool vkclip_embed_labels(vkclip_engine *engine, const char *const *labels,
+                                    size_t label_count, const char *const *templates,
+                                    size_t template_count, float *embeddings, vkclip_error *err);
+
+// ---- scores --------------------------------------------------------------------------------
+
+typedef struct vkclip_score {
+    float cosine;      // -1 .. 1
+    float logit;       // cosine times the model's logit scale
+    float probability; // softmax of the logits over the texts; not calibrated
+} vkclip_score;
+
+// Compares one image with texts.
+//
+//   image   [embedding_width] f32, unit length
+//   texts   [text_count, embedding_width] f32, unit length
+//   scores  [text_count] in the order of the texts; caller's
+//
+// Fails with VKCLIP_ERROR_NUMBERS when a probability is not finite.
+//
+// Thread safety: safe.
+// Source: open_clip model.py, CustomTextCLIP.forward; CLIP paper, figure 3.
+VKCLIP_API bool vkclip_score_texts(const vkclip_model *model, const float *image,
+                                   const float *texts, size_t text_count, vkclip_score *scores,
+                                   vkclip_error *err);
+
+// ---- where the time goes -------------------------------------------------------------------
+
+typedef struct vkclip_kernel_time {
+    char kernel[32];
+    uint32_t calls;
+    double milliseconds; // of the device, all calls together
+    double gflop;        // multiplications and additions of matrix products, all calls together
+} vkclip_kernel_time;
+
+// Starts timing every kernel of the following embed calls. Timed runs are a little slower.
+// Fails with VKCLIP_ERROR_DEVICE when the device has no timestamps.
+VKCLIP_API bool vkclip_profile_begin(vkclip_engine *engine, vkclip_error *err);
+
+// Stops timing and reports the sums since vkclip_profile_begin, one row a kernel.
+//
+//   rows    [capacity]; 16 is always enough
+//   count   rows written
+VKCLIP_API void vkclip_profile_end(vkclip_engine *engine, vkclip_kernel_time *rows,
+                                   uint32_t capacity, uint32_t *count);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

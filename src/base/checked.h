@@ -1,0 +1,18 @@
+// checked.h: sizes that come from files are multiplied and added here, or not at all.
+#ifndef VKCLIP_BASE_CHECKED_H
+#define VKCLIP_BASE_CHECKED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+static inline bool checked_add(uint64_t a, uint64_t b, uint64_t *sum)
+{
+    return !__builtin_add_overflow(a, b, sum);
+}
+
+static inline bool checked_mul(uint64_t a, uint64_t b, uint64_t *product)
+{
+    return !__builtin_mul_overflow(a, b, product);
+}
+
+#endif

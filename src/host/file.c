@@ -1,0 +1,92 @@
+#define _GNU_SOURCE       // pread with 64-bit offsets
+#define _FILE_OFFSET_BITS 64
+#include "host/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool file_open(const char *path, int *handle, uint64_t *size_bytes, vkclip_error *err)
+{
+    // O_NONBLOCK keeps open() from waiting for the writer of a FIFO; regular files ignore it.
+    int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (file < 0)
+        return fail(err, VKCLIP_ERROR_FILE, "%s: %s", path, strerror(errno));
+
+    struct stat facts;
+    if (fstat(file, &facts) != 0) {
+        fail(err, VKCLIP_ERROR_FILE, "%s: %s", path, strerror(errno));
+        close(file);
+        return false;
+    }
+    if (!S_ISREG(facts.st_mode)) {
+        fail(err, VKCLIP_ERROR_FILE, "%s: %s", path,
+             S_ISDIR(facts.st_mode) ? "is a directory" : "is not a regular file");
+        close(file);
+        return false;
+    }
+
+    *handle = file;
+    *size_bytes = (uint64_t)facts.st_size;
+    return true;
+}
+
+bool file_read(int handle, const char *path, uint64_t offset_bytes, void *out, size_t byte_count,
+               vkclip_error *err)
+{
+    uint8_t *next = out;
+    size_t left = byte_count;
+    while (left > 0) {
+        ssize_t got = pread(handle, next, left, (off_t)offset_bytes);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return fail(err, VKCLIP_ERROR_FILE, "%s: cannot read byte %llu: %s", path,
+                        (unsigned long long)offset_bytes, strerror(errno));
+        if (got == 0)
+            return fail(err, VKCLIP_ERROR_FILE, "%s: ends at byte %llu, %llu more expected", path,
+                        (unsigned long long)offset_bytes, (unsigned long long)left);
+        next += got;
+        left -= (size_t)got;
+        offset_bytes += (uint64_t)got;
+    }
+    return true;
+}
+
+bool file_load(const char *path, uint64_t max_bytes, uint8_t **bytes, size_t *byte_count,
+               vkclip_error *err)
+{
+    int file;
+    uint64_t size_bytes;
+    if (!file_open(path, &file, &size_bytes, err))
+        return false;
+
+    uint8_t *memory = NULL;
+    if (size_bytes > max_bytes) {
+        fail(err, VKCLIP_ERROR_FILE, "%s: %llu bytes, at most %llu are accepted", path,
+             (unsigned long long)size_bytes, (unsigned long long)max_bytes);
+        goto failed;
+    }
+    memory = malloc((size_t)size_bytes + 1);
+    if (!memory) {
+        fail(err, VKCLIP_ERROR_MEMORY, "%s: no memory for %llu bytes", path,
+             (unsigned long long)size_bytes);
+        goto failed;
+    }
+    if (!file_read(file, path, 0, memory, (size_t)size_bytes, err))
+        goto failed;
+
+    memory[size_bytes] = 0;
+    close(file);
+    *bytes = memory;
+    *byte_count = (size_t)size_bytes;
+    return true;
+
+failed:
+    free(memory);
+    close(file);
+    return false;
+}

@@ -1,0 +1,45 @@
+// image.h: image file -> decoded pixels in the mode Pillow would give them.
+#ifndef VKCLIP_HOST_IMAGE_H
+#define VKCLIP_HOST_IMAGE_H
+
+#include "base/error.h"
+
+#define IMAGE_MAX_SIDE_PX 16384
+#define IMAGE_MAX_PIXELS  100000000
+
+// Pillow's modes, because resizing depends on them.
+enum image_mode {
+    IMAGE_BILEVEL, // "1":    1 byte a pixel, 0 or 255
+    IMAGE_L,       // "L":    1 byte
+    IMAGE_LA,      // "LA":   2 bytes
+    IMAGE_PALETTE, // "P":    1 byte, index into palette
+    IMAGE_RGB,     // "RGB":  3 bytes
+    IMAGE_RGBA,    // "RGBA": 4 bytes
+    IMAGE_I16,     // "I;16": 1 uint16_t, host order
+    IMAGE_CMYK,    // "CMYK": 4 bytes, inverted as Pillow gives them
+};
+
+struct image {
+    uint32_t width_px, height_px;
+    enum image_mode mode;
+    uint8_t *pixels; // rows top to bottom without padding
+    uint8_t palette[256 * 3];
+};
+
+// Decodes an encoded image in memory. The format is told from its bytes, never from its name.
+//
+//   name    what to call it in errors
+//
+// Fails with VKCLIP_ERROR_FILE: another format (named where it is known), too large, truncated,
+// damaged; or VKCLIP_ERROR_MEMORY.
+// Thread safety: safe.
+bool image_decode(struct image *image, const uint8_t *bytes, size_t byte_count, const char *name,
+                  vkclip_error *err);
+
+// Reads and decodes a regular file.
+bool image_open(struct image *image, const char *path, vkclip_error *err);
+
+// Accepts a zeroed image.
+void image_close(struct image *image);
+
+#endif

@@ -1,0 +1,32 @@
+// wordpiece.h: text -> token ids, as open_clip's HFTokenizer with a BERT vocabulary gives them.
+#ifndef VKCLIP_HOST_WORDPIECE_H
+#define VKCLIP_HOST_WORDPIECE_H
+
+#include "base/error.h"
+
+struct wordpiece; // immutable after creation
+
+// Reads a vocabulary: vocab.txt (one token a line) or tokenizer.json (told by content). Special
+// token ids are read by name, [PAD] [UNK] [CLS] [SEP] [MASK]; [MASK] may be missing.
+//
+// Returns NULL and fails with VKCLIP_ERROR_FILE (file and line) or VKCLIP_ERROR_MEMORY.
+struct wordpiece *wordpiece_create(const char *path, vkclip_error *err);
+
+void wordpiece_destroy(struct wordpiece *wordpiece);
+
+uint32_t wordpiece_count(const struct wordpiece *wordpiece);
+
+// The id of a token, or -1.
+int32_t wordpiece_find(const struct wordpiece *wordpiece, const char *token);
+
+// Writes [CLS] pieces... [SEP], at most max_ids (>= 2) of them; what is longer is cut on the
+// right. Time is linear in byte_count. Fails only with VKCLIP_ERROR_MEMORY.
+//
+//   text   [byte_count] any bytes; invalid UTF-8 becomes U+FFFD
+//   ids    [max_ids] caller's
+//
+// Thread safety: safe.
+bool wordpiece_encode(const struct wordpiece *wordpiece, const char *text, size_t byte_count,
+                      uint32_t max_ids, int32_t *ids, uint32_t *count, vkclip_error *err);
+
+#endif
