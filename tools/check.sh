@@ -1,0 +1,191 @@
+#!/usr/bin/env bash
+# From a fresh machine to every test passed: tools/check.sh
+#
+# Installs what is missing (Debian 12 and 13, Ubuntu 24.04), then: format, includes, scripts; builds
+# with gcc and clang, warnings being errors; the tests under AddressSanitizer and
+# UndefinedBehaviorSanitizer; the tests that need a Vulkan device on the software drivers llvmpipe
+# and SwiftShader under the validation layer, whose every message is a failure. Nothing outside
+# build/ is written. A check that cannot run here says so and counts as skipped.
+# Closes with "N passed, N failed, N skipped". Status: 0 none failed, 1 some did, 3 cannot run here.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tools/packages.sh
+
+out=$PWD/build/check
+passed=0
+failed=0
+skipped=0
+
+count() { # passed, failed or skipped; what
+    case $1 in
+    passed) passed=$((passed + 1)) ;;
+    failed) failed=$((failed + 1)) ;;
+    skipped) skipped=$((skipped + 1)) ;;
+    esac
+    say "$2: $1"
+}
+
+# Runs a command that is one check by itself; shows its output when it fails.
+check() { # name, command
+    local name=$1 log=$out/${1// /-}.log
+    shift
+    if "$@" >"$log" 2>&1 </dev/null; then
+        count passed "$name"
+    else
+        tail -n 40 "$log" >&2
+        count failed "$name"
+        return 1
+    fi
+}
+
+build() { # folder, compiler, more cmake options
+    local folder=$out/$1 compiler=$2
+    shift 2
+    cmake -S . -B "$folder" -G Ninja -DCMAKE_C_COMPILER="$compiler" -DVKCLIP_TESTS=ON \
+        -DVKCLIP_WERROR=ON "$@" && cmake --build "$folder"
+}
+
+check_format() {
+    find include src tools tests shaders -name '*.[ch]' -exec clang-format --dry-run --Werror {} +
+}
+
+# Counts the cases in the output of "ctest -V": "passed failed skipped". Programs print a line a
+# case as cmocka does; a program that prints none counts as one case, and one that fails without
+# naming a case as one failed.
+count_cases() {
+    awk '
+        function tally(id, text) {
+            if (text ~ /test\(s\)/) return
+            if (text ~ /^\[       OK \] /) ok[id]++
+            else if (text ~ /^\[  FAILED  \] / && !((id, text) in seen)) bad[id]++
+            else if (text ~ /^\[  SKIPPED \] / && !((id, text) in seen)) out[id]++
+            seen[id, text] = 1
+        }
+        /^[0-9]+: / { id = $1 + 0; sub(/^[0-9]+: /, ""); tally(id, $0); next }
+        /^ *[0-9]+\/[0-9]+ +Test +#[0-9]+: / {
+            id = $0; sub(/^[^#]*#/, "", id); id += 0
+            if (/\*\*\*Skipped/) { if (!out[id]) out[id] = 1 }
+            else if (/   Passed /) { if (!ok[id] && !bad[id] && !out[id]) ok[id] = 1 }
+            else if (!bad[id]) bad[id] = 1
+            done[id] = 1
+        }
+        END {
+            for (id in done) { p += ok[id]; f += bad[id]; s += out[id] }
+            print p + 0, f + 0, s + 0
+        }
+    ' "$1"
+}
+
+# Runs the tests of some labels in a build folder and adds up their cases.
+run_tests() { # name, build folder, regular expression of labels, environment settings
+    local name=$1 folder=$out/$2 labels=$3 log=$out/${1// /-}.log p f s start=$SECONDS
+    shift 3
+    env -u VK_DRIVER_FILES -u VK_ADD_DRIVER_FILES "$@" ctest --test-dir "$folder" -L "^($labels)\$" \
+        -V --timeout 900 >"$log" 2>&1 </dev/null || true
+    read -r p f s < <(count_cases "$log")
+    passed=$((passed + p))
+    failed=$((failed + f))
+    skipped=$((skipped + s))
+    say "$name: $p passed, $f failed, $s skipped ($((SECONDS - start)) s)"
+    if [ "$f" != 0 ]; then
+        grep -E '\[  FAILED|\*\*\*|ERROR|error:|runtime error|Sanitizer|^[0-9]+: .*:[0-9]+: ' "$log" | head -n 40 >&2 || true
+        echo "check: all of it is in $log" >&2
+    elif [ "$p$s" = 00 ]; then
+        count failed "$name: no test ran"
+    fi
+}
+
+# The same under the validation layer. The layer writes to a pipe because it would empty a file
+# each time a process starts, and the tests start many.
+run_validated() { # as run_tests
+    local name=$1
+    local messages=$out/${1// /-}.messages pipe=$out/messages.pipe writer_fd reader
+    rm -f "$pipe"
+    mkfifo "$pipe"
+    cat "$pipe" >"$messages" &
+    reader=$!
+    exec {writer_fd}>"$pipe"
+    run_tests "$@" VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation VK_LAYER_SETTINGS_PATH="$out/vk_layer_settings.txt"
+    exec {writer_fd}>&-
+    wait "$reader"
+    rm -f "$pipe"
+    if [ -s "$messages" ]; then
+        head -n 20 "$messages" >&2
+        count failed "$name: validation messages ($messages)"
+    else
+        count passed "$name: no validation message"
+    fi
+}
+
+# Two spellings of the switch for synchronization validation: the layer of Debian 12, and later.
+write_layer_settings() {
+    cat >"$out/vk_layer_settings.txt" <<END
+khronos_validation.debug_action = VK_DBG_LAYER_ACTION_LOG_MSG
+khronos_validation.log_filename = $out/messages.pipe
+khronos_validation.report_flags = error,warn,perf
+khronos_validation.enables = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
+khronos_validation.validate_sync = true
+END
+}
+
+llvmpipe_icd() {
+    local file
+    for file in /usr/share/vulkan/icd.d/lvp_icd."$(uname -m)".json /usr/share/vulkan/icd.d/lvp_icd.json; do
+        [ ! -f "$file" ] || echo "$file"
+    done | head -n 1
+}
+
+# SwiftShader is packaged nowhere by itself; Debian's Chromium carries it. Taken out of its package,
+# not installed. Prints the driver's manifest, or nothing where there is none, as on Ubuntu.
+swiftshader_icd() {
+    local folder=$out/swiftshader
+    local icd=$folder/usr/lib/chromium/vk_swiftshader_icd.json
+    if [ ! -f "$icd" ]; then
+        mkdir -p "$folder"
+        (cd "$folder" && apt-get download chromium-common && dpkg -x chromium-common_*.deb .) \
+            >"$out/swiftshader.log" 2>&1 </dev/null || true
+        rm -f "$folder"/*.deb
+    fi
+    [ ! -f "$icd" ] || echo "$icd"
+}
+
+test_on_drivers() {
+    local llvmpipe swiftshader
+    llvmpipe=$(llvmpipe_icd)
+    swiftshader=$(swiftshader_icd)
+    if [ -n "$llvmpipe" ]; then
+        run_validated "llvmpipe, validated" gcc 'gpu|app|full' VK_ICD_FILENAMES="$llvmpipe"
+        # The driver's own leaks at exit are not ours.
+        run_tests "llvmpipe, sanitized" sanitized 'gpu|app' VK_ICD_FILENAMES="$llvmpipe" \
+            ASAN_OPTIONS=detect_leaks=0
+    else
+        count skipped "llvmpipe: no driver manifest in /usr/share/vulkan/icd.d"
+    fi
+    if [ -n "$swiftshader" ]; then
+        run_validated "SwiftShader, validated" gcc gpu VK_ICD_FILENAMES="$swiftshader"
+    else
+        count skipped "SwiftShader: no chromium-common package here"
+    fi
+}
+
+mkdir -p "$out"
+install_missing "$out/packages.log" "${build_packages[@]}" "${check_packages[@]}"
+write_layer_settings
+
+check "format" check_format || true
+check "includes" tools/arrows.sh || true
+check "scripts" shellcheck -x tools/*.sh .ci/run || true
+
+# Assertions stay on in the tests; the release build, without them, must compile as well.
+if check "build with clang" build clang clang -DCMAKE_BUILD_TYPE=Release; then
+    run_tests "host tests, clang" clang host
+fi
+if check "build with sanitizers" build sanitized gcc -DCMAKE_BUILD_TYPE=Debug -DVKCLIP_SANITIZE=ON; then
+    run_tests "host tests, sanitized" sanitized host
+fi
+if check "build with gcc" build gcc gcc -DCMAKE_BUILD_TYPE=None "-DCMAKE_C_FLAGS=-O2 -g"; then
+    test_on_drivers
+fi
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]
