@@ -27,7 +27,7 @@ count() { # passed, failed or skipped; what
 
 # Runs a command that is one check by itself; shows its output when it fails.
 check() { # name, command
-    local name=$1 log=$out/${1// /-}.log
+    local name=$1 log=$out/${1//[^a-zA-Z0-9]/-}.log
     shift
     if "$@" >"$log" 2>&1 </dev/null; then
         count passed "$name"
@@ -42,7 +42,7 @@ build() { # folder, compiler, more cmake options
     local folder=$out/$1 compiler=$2
     shift 2
     cmake -S . -B "$folder" -G Ninja -DCMAKE_C_COMPILER="$compiler" -DVKCLIP_TESTS=ON \
-        -DVKCLIP_WERROR=ON "$@" && cmake --build "$folder"
+        -DVKCLIP_WERROR=ON -DPython3_EXECUTABLE=/usr/bin/python3 "$@" && cmake --build "$folder"
 }
 
 check_format() {
@@ -78,7 +78,7 @@ count_cases() {
 
 # Runs the tests of some labels in a build folder and adds up their cases.
 run_tests() { # name, build folder, regular expression of labels, environment settings
-    local name=$1 folder=$out/$2 labels=$3 log=$out/${1// /-}.log p f s start=$SECONDS
+    local name=$1 folder=$out/$2 labels=$3 log=$out/${1//[^a-zA-Z0-9]/-}.log p f s start=$SECONDS
     shift 3
     env -u VK_DRIVER_FILES -u VK_ADD_DRIVER_FILES "$@" ctest --test-dir "$folder" -L "^($labels)\$" \
         -V --timeout 900 >"$log" 2>&1 </dev/null || true
@@ -99,7 +99,7 @@ run_tests() { # name, build folder, regular expression of labels, environment se
 # each time a process starts, and the tests start many.
 run_validated() { # as run_tests
     local name=$1
-    local messages=$out/${1// /-}.messages pipe=$out/messages.pipe writer_fd reader
+    local messages=$out/${1//[^a-zA-Z0-9]/-}.messages pipe=$out/messages.pipe writer_fd reader
     rm -f "$pipe"
     mkfifo "$pipe"
     cat "$pipe" >"$messages" &
@@ -115,6 +115,14 @@ run_validated() { # as run_tests
     else
         count passed "$name: no validation message"
     fi
+}
+
+# Silence means something only if the layer is there.
+layer_loads() { # driver manifest
+    local report
+    report=$(env VK_LOADER_DEBUG=layer VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation \
+        VK_ICD_FILENAMES="$1" "$out/gcc/vkclip" devices 2>&1)
+    grep -i 'insert instance layer.*VK_LAYER_KHRONOS_validation' <<<"$report"
 }
 
 # Two spellings of the switch for synchronization validation: the layer of Debian 12, and later.
@@ -154,15 +162,16 @@ test_on_drivers() {
     llvmpipe=$(llvmpipe_icd)
     swiftshader=$(swiftshader_icd)
     if [ -n "$llvmpipe" ]; then
-        run_validated "llvmpipe, validated" gcc 'gpu|app|full' VK_ICD_FILENAMES="$llvmpipe"
+        check "validation layer loads" layer_loads "$llvmpipe" || true
+        run_validated "llvmpipe validated" gcc 'gpu|app|full' VK_ICD_FILENAMES="$llvmpipe"
         # The driver's own leaks at exit are not ours.
-        run_tests "llvmpipe, sanitized" sanitized 'gpu|app' VK_ICD_FILENAMES="$llvmpipe" \
+        run_tests "llvmpipe sanitized" sanitized 'gpu|app' VK_ICD_FILENAMES="$llvmpipe" \
             ASAN_OPTIONS=detect_leaks=0
     else
         count skipped "llvmpipe: no driver manifest in /usr/share/vulkan/icd.d"
     fi
     if [ -n "$swiftshader" ]; then
-        run_validated "SwiftShader, validated" gcc gpu VK_ICD_FILENAMES="$swiftshader"
+        run_validated "SwiftShader validated" gcc gpu VK_ICD_FILENAMES="$swiftshader"
     else
         count skipped "SwiftShader: no chromium-common package here"
     fi
@@ -178,10 +187,10 @@ check "scripts" shellcheck -x tools/*.sh .ci/run || true
 
 # Assertions stay on in the tests; the release build, without them, must compile as well.
 if check "build with clang" build clang clang -DCMAKE_BUILD_TYPE=Release; then
-    run_tests "host tests, clang" clang host
+    run_tests "host tests with clang, scripts" clang 'host|script'
 fi
 if check "build with sanitizers" build sanitized gcc -DCMAKE_BUILD_TYPE=Debug -DVKCLIP_SANITIZE=ON; then
-    run_tests "host tests, sanitized" sanitized host
+    run_tests "host tests sanitized" sanitized host
 fi
 if check "build with gcc" build gcc gcc -DCMAKE_BUILD_TYPE=None "-DCMAKE_C_FLAGS=-O2 -g"; then
     test_on_drivers
