@@ -1,0 +1,219 @@
+// classify.c: vkclip classify, zero-shot classification of image files.
+#include <stdlib.h>
+
+#include "images.h"
+#include "output.h"
+#include "report.h"
+#include "session.h"
+
+enum format { FORMAT_TABLE, FORMAT_CSV, FORMAT_JSON };
+static const char *const formats[] = {"table", "csv", "json", NULL};
+
+struct classification {
+    struct session_options common;
+    struct string_list labels, templates;
+    const char *label_file;
+    uint32_t top; // 0: all
+    uint32_t format;
+
+    struct session session;
+    char *const *paths;
+    float *label_embeddings; // [labels.count, embedding_width]
+    vkclip_score *scores;    // [labels.count]
+    size_t *order;           // [labels.count] labels, best first
+    size_t label_width;      // of the table's first column, in characters
+    vkclip_error err;
+};
+
+// What qsort compares by; the program has one thread.
+static const vkclip_score *ordered_scores;
+
+static int compare_scores(const void *a, const void *b)
+{
+    size_t left = *(const size_t *)a, right = *(const size_t *)b;
+    float difference = ordered_scores[right].logit - ordered_scores[left].logit;
+    if (difference != 0.0f)
+        return difference > 0.0f ? 1 : -1;
+    return left < right ? -1 : 1; // qsort is not stable
+}
+
+static void add_json(struct text *text, const struct classification *c, const char *path,
+                     size_t shown)
+{
+    text_add(text, "{\"image\": ");
+    text_add_json(text, path);
+    text_add(text, ", \"labels\": [");
+    for (size_t i = 0; i < shown; i++) {
+        const vkclip_score *score = &c->scores[c->order[i]];
+        text_add(text, i ? ", {\"label\": " : "{\"label\": ");
+        text_add_json(text, c->labels.items[c->order[i]]);
+        text_add(text, ", \"probability\": %.9g, \"logit\": %.9g, \"cosine\": %.9g}",
+                 (double)score->probability, (double)score->logit, (double)score->cosine);
+    }
+    text_add(text, "]}\n");
+}
+
+static void add_csv(struct text *text, const struct classification *c, const char *path,
+                    size_t shown)
+{
+    for (size_t i = 0; i < shown; i++) {
+        const vkclip_score *score = &c->scores[c->order[i]];
+        text_add_csv(text, path);
+        text_add(text, ",");
+        text_add_csv(text, c->labels.items[c->order[i]]);
+        text_add(text, ",%.9g,%.9g,%.9g\r\n", (double)score->probability, (double)score->logit,
+                 (double)score->cosine);
+    }
+}
+
+static void add_table(struct text *text, const struct classification *c, const char *path,
+                      size_t shown)
+{
+    text_add_plain(text, path);
+    text_add(text, "\n");
+    for (size_t i = 0; i < shown; i++) {
+        const vkclip_score *score = &c->scores[c->order[i]];
+        text_add(text, "  ");
+        text_add_padded(text, c->labels.items[c->order[i]], c->label_width);
+        text_add(text, "  %6.2f %%  %7.4f\n", 100.0 * (double)score->probability,
+                 (double)score->cosine);
+    }
+}
+
+static bool print_image(void *user, size_t index, const float *embedding, bool is_readable)
+{
+    struct classification *c = user;
+    if (!is_readable)
+        return true;
+    if (!vkclip_score_texts(c->session.model, embedding, c->label_embeddings, c->labels.count,
+                            c->scores, &c->err))
+        return false;
+
+    for (size_t i = 0; i < c->labels.count; i++)
+        c->order[i] = i;
+    ordered_scores = c->scores;
+    qsort(c->order, c->labels.count, sizeof *c->order, compare_scores);
+
+    size_t shown = c->top && c->top < c->labels.count ? c->top : c->labels.count;
+    struct text text = {0};
+    switch ((enum format)c->format) {
+    case FORMAT_TABLE:
+        add_table(&text, c, c->paths[index], shown);
+        break;
+    case FORMAT_CSV:
+        add_csv(&text, c, c->paths[index], shown);
+        break;
+    case FORMAT_JSON:
+        add_json(&text, c, c->paths[index], shown);
+        break;
+    }
+    return output_write(&text);
+}
+
+static enum exit_status classify(struct classification *c, size_t image_count)
+{
+    enum exit_status status = session_open(&c->session, &c->common);
+    if (status != STATUS_FINE)
+        return status;
+
+    size_t width = vkclip_model_get_facts(c->session.model)->embedding_width;
+    c->label_embeddings = calloc(c->labels.count, width * sizeof(float));
+    c->scores = calloc(c->labels.count, sizeof *c->scores);
+    c->order = calloc(c->labels.count, sizeof *c->order);
+    if (!c->label_embeddings || !c->scores || !c->order)
+        return report_out_of_memory();
+    if (!vkclip_embed_labels(c->session.engine, c->labels.items, c->labels.count,
+                             c->templates.items, c->templates.count, c->label_embeddings, &c->err))
+        return report_failure(&c->err);
+
+    if (c->format == FORMAT_CSV) {
+        struct text head = {0};
+        text_add(&head, "image,label,probability,logit,cosine\r\n");
+        if (!output_write(&head))
+            return STATUS_FINE; // output_finish says why
+    }
+    status = images_embed(&c->session, c->paths, image_count, &(struct image_user){print_image, c});
+    return c->err.status == VKCLIP_OK ? status : report_failure(&c->err);
+}
+
+static enum exit_status check(const struct command *command, struct classification *c, int count)
+{
+    if (!session_check_options(command, &c->common))
+        return STATUS_USAGE;
+    if (c->label_file && c->labels.count > 0)
+        return options_refuse(command, "give --label or --labels, not both");
+    if (!c->label_file && c->labels.count == 0)
+        return options_refuse(command, "no label is given");
+    if (count == 0)
+        return options_refuse(command, "no image is given");
+
+    if (c->label_file && !string_list_read(&c->labels, c->label_file))
+        return STATUS_INPUT;
+    if (c->templates.count == 0 && !string_list_add(&c->templates, "this is a photo of {}"))
+        return report_out_of_memory();
+    for (size_t i = 0; i < c->labels.count; i++) {
+        size_t width = text_width(c->labels.items[i]);
+        if (width > c->label_width && width <= 60) // one endless label does not widen them all
+            c->label_width = width;
+    }
+    return STATUS_FINE;
+}
+
+static enum exit_status run(const struct command *command, int count, char **arguments)
+{
+    struct classification c = {.paths = arguments};
+    const struct option options[] = {
+        {.name = "label",
+         .letter = 'l',
+         .argument = "LABEL",
+         .list = &c.labels,
+         .help = "a label; once for each"},
+        {.name = "labels",
+         .argument = "FILE",
+         .string = &c.label_file,
+         .help = "labels, one a line; - is standard input"},
+        {.name = "template",
+         .argument = "TEMPLATE",
+         .list = &c.templates,
+         .help = "sentence around {}, the label; several are averaged"},
+        {.name = "top",
+         .argument = "K",
+         .number = &c.top,
+         .least = 1,
+         .most = UINT32_MAX,
+         .help = "print the K best labels of each image only"},
+        {.name = "format",
+         .argument = "FORMAT",
+         .number = &c.format,
+         .choices = formats,
+         .help = "table, csv or json (one object a line)"},
+        SESSION_ENGINE_OPTIONS(c.common),
+    };
+    enum exit_status status;
+    if (options_parse(command, options, COUNT(options), &count, arguments, &status)) {
+        status = check(command, &c, count);
+        if (status == STATUS_FINE)
+            status = classify(&c, (size_t)count);
+    }
+    free(c.order);
+    free(c.scores);
+    free(c.label_embeddings);
+    session_close(&c.session);
+    string_list_finish(&c.templates);
+    string_list_finish(&c.labels);
+    return status;
+}
+
+const struct command classify_command = {
+    .name = "classify",
+    .usage = "-m MODEL (-l LABEL)... | --labels FILE [options] IMAGE...",
+    .summary = "Tells which of the labels fit each image best.",
+    .notes = "Each label has its probability among the labels given, which is not calibrated, and\n"
+             "its cosine. The default template is 'this is a photo of {}'. An image that cannot\n"
+             "be read is reported and left out; the exit status is then 1.\n\n" SESSION_NOTES,
+    .examples = "  vkclip classify -l 'chest X-ray' -l 'brain MRI' scan.png\n"
+                "  vkclip classify --labels labels.txt --top 3 slides/*.jpg\n"
+                "  vkclip classify --labels labels.txt --template 'a micrograph of {}' \\\n"
+                "      --template 'this is a photo of {}' --format json slides/*.jpg\n",
+    .run = run,
+};

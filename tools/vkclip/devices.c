@@ -1,0 +1,143 @@
+// devices.c: vkclip devices, the Vulkan devices of this machine.
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "output.h"
+#include "report.h"
+#include "session.h"
+
+static const char *const kinds[] = {
+    [VKCLIP_DEVICE_OTHER] = "other",       [VKCLIP_DEVICE_INTEGRATED] = "integrated",
+    [VKCLIP_DEVICE_DISCRETE] = "discrete", [VKCLIP_DEVICE_VIRTUAL] = "virtual",
+    [VKCLIP_DEVICE_SOFTWARE] = "software",
+};
+
+static const char *boolean(bool value)
+{
+    return value ? "true" : "false";
+}
+
+static void add_json(struct text *text, uint32_t index, const vkclip_device_facts *device)
+{
+    text_add(text, "  {\"index\": %u, \"name\": ", index);
+    text_add_json(text, device->name);
+    text_add(text, ", \"type\": \"%s\", \"driver\": ", kinds[device->kind]);
+    text_add_json(text, device->driver);
+    text_add(text, ", \"vulkan\": ");
+    text_add_json(text, device->api);
+    text_add(text,
+             ", \"vendor_id\": %u, \"device_id\": %u, \"memory_bytes\": %" PRIu64
+             ", \"storage_range_bytes\": %" PRIu64,
+             device->vendor_id, device->device_id, device->memory_bytes,
+             device->storage_range_bytes);
+    text_add(text,
+             ", \"shared_memory_bytes\": %u, \"workgroup_width\": %u, \"subgroup_width\": %u, ",
+             device->shared_memory_bytes, device->workgroup_width, device->subgroup_width);
+    text_add(text, "\"fp16_storage\": %s, \"timestamps\": %s, \"usable\": %s, \"default\": %s",
+             boolean(device->has_fp16_storage), boolean(device->has_timestamps),
+             boolean(device->is_usable), boolean(device->is_default));
+    if (!device->is_usable) {
+        text_add(text, ", \"unusable\": ");
+        text_add_json(text, device->unusable);
+    }
+    text_add(text, "}");
+}
+
+static void print_json(struct text *text, const vkclip_device_facts *devices, uint32_t count)
+{
+    text_add(text, "[\n");
+    for (uint32_t i = 0; i < count; i++) {
+        add_json(text, i, &devices[i]);
+        text_add(text, i + 1 < count ? ",\n" : "\n");
+    }
+    text_add(text, "]\n");
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static void print_table(struct text *text, const vkclip_device_facts *devices, uint32_t count)
+{
+    size_t name_width = sizeof "name" - 1, driver_width = sizeof "driver" - 1;
+    for (uint32_t i = 0; i < count; i++) {
+        name_width = larger(name_width, text_width(devices[i].name));
+        driver_width = larger(driver_width, text_width(devices[i].driver));
+    }
+    text_add(text, "   #  ");
+    text_add_padded(text, "name", name_width);
+    text_add(text, "  %-10s  ", "type");
+    text_add_padded(text, "driver", driver_width);
+    text_add(text, "  %-8s  %9s  %8s  fp16\n", "Vulkan", "memory", "subgroup");
+    for (uint32_t i = 0; i < count; i++) {
+        const vkclip_device_facts *device = &devices[i];
+        text_add(text, "%c %2u  ", device->is_default ? '*' : ' ', i);
+        text_add_padded(text, device->name, name_width);
+        text_add(text, "  %-10s  ", kinds[device->kind]);
+        text_add_padded(text, device->driver, driver_width);
+        text_add(text, "  %-8s  %5.1f GiB  %8u  %s\n", device->api,
+                 (double)device->memory_bytes / (double)(1u << 30), device->subgroup_width,
+                 device->has_fp16_storage ? "yes" : "no");
+        if (!device->is_usable) {
+            text_add(text, "      cannot be used: ");
+            text_add_plain(text, device->unusable);
+            text_add(text, "\n");
+        }
+    }
+    text_add(text, "* is the default; -d INDEX or -d NAME chooses another\n");
+}
+
+static enum exit_status list_devices(bool is_json)
+{
+    uint32_t capacity = 0;
+    vkclip_error err = {0};
+    if (!vkclip_devices(NULL, 0, &capacity, &err) || capacity == 0) {
+        if (err.status == VKCLIP_OK)
+            report_error("there is no Vulkan device");
+        else
+            report_error("%s", err.message);
+        session_hint_devices();
+        return STATUS_UNUSABLE;
+    }
+    vkclip_device_facts *devices = calloc(capacity, sizeof *devices);
+    if (!devices)
+        return report_out_of_memory();
+
+    uint32_t count;
+    if (!vkclip_devices(devices, capacity, &count, &err)) {
+        free(devices);
+        return report_failure(&err);
+    }
+    if (count > capacity) // one was plugged in just now
+        count = capacity;
+    struct text text = {0};
+    (is_json ? print_json : print_table)(&text, devices, count);
+    output_write(&text);
+    free(devices);
+    return STATUS_FINE;
+}
+
+static enum exit_status run(const struct command *command, int count, char **arguments)
+{
+    bool is_json = false;
+    const struct option options[] = {
+        {.name = "json", .flag = &is_json, .help = "print a JSON array"},
+    };
+    enum exit_status status;
+    if (!options_parse(command, options, COUNT(options), &count, arguments, &status))
+        return status;
+    if (count > 0)
+        return options_refuse(command, "'%s' is not expected here", arguments[0]);
+    return list_devices(is_json);
+}
+
+const struct command devices_command = {
+    .name = "devices",
+    .usage = "[--json]",
+    .summary = "Lists the Vulkan devices.",
+    .examples = "  vkclip devices\n"
+                "  vkclip devices --json\n",
+    .run = run,
+};

@@ -1,0 +1,85 @@
+// main.c: picks the subcommand.
+#include <string.h>
+
+#include "command.h"
+#include "options.h"
+#include "output.h"
+#include "report.h"
+#include "text.h"
+
+static const struct command *const commands[] = {
+    &classify_command,   &embed_image_command, &embed_text_command, &tokenize_command,
+    &preprocess_command, &devices_command,     &info_command,       &bench_command,
+};
+
+static enum exit_status print_help(void)
+{
+    struct text help = {0};
+    text_add(&help, "usage: vkclip COMMAND [options] ...\n\n"
+                    "Runs BiomedCLIP, and models of its layout, on any Vulkan device.\n\n"
+                    "commands:\n");
+    for (size_t i = 0; i < COUNT(commands); i++)
+        text_add(&help, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
+    text_add(&help, "\n'vkclip COMMAND --help' tells more; 'vkclip --version' prints the version.\n"
+                    "\n"
+                    "exit status: 0 fine, 1 some input failed or an output could not be written,\n"
+                    "2 wrong command line, 3 no usable device or model, 4 the device was lost\n"
+                    "\n"
+                    "examples:\n"
+                    "  vkclip devices\n"
+                    "  vkclip classify -m tools/demo/model -l 'purple round cells' \\\n"
+                    "      -l 'pink spindle cells' tools/demo/images/*\n");
+    output_write(&help);
+    return STATUS_FINE;
+}
+
+// Finds the command whose one or two words the arguments begin with.
+static const struct command *find_command(int count, char **arguments, int *word_count)
+{
+    for (size_t i = 0; i < COUNT(commands); i++) {
+        const char *name = commands[i]->name;
+        const char *blank = strchr(name, ' ');
+        size_t first = blank ? (size_t)(blank - name) : strlen(name);
+        if (strlen(arguments[0]) != first || strncmp(arguments[0], name, first) != 0)
+            continue;
+        *word_count = blank ? 2 : 1;
+        if (!blank || (count > 1 && strcmp(arguments[1], blank + 1) == 0))
+            return commands[i];
+    }
+    return NULL;
+}
+
+static enum exit_status refuse(const char *problem, const char *word)
+{
+    report_error("%s%s%s", problem, word, *word ? "'" : "");
+    report_remark("usage: vkclip COMMAND [options] ...");
+    report_remark("       vkclip --help tells more");
+    return STATUS_USAGE;
+}
+
+static enum exit_status run(int count, char **arguments)
+{
+    if (count == 0)
+        return refuse("no command is given", "");
+    if (strcmp(arguments[0], "--help") == 0 || strcmp(arguments[0], "-h") == 0)
+        return print_help();
+    if (strcmp(arguments[0], "--version") == 0)
+        return output_version();
+
+    int word_count = 0;
+    const struct command *command = find_command(count, arguments, &word_count);
+    if (command)
+        return command->run(command, count - word_count, arguments + word_count);
+    if (strcmp(arguments[0], "embed") == 0) {
+        if (count > 1 && (strcmp(arguments[1], "--help") == 0 || strcmp(arguments[1], "-h") == 0))
+            return print_help();
+        return refuse("'embed' is followed by 'image' or 'text'", "");
+    }
+    return refuse("unknown command '", arguments[0]);
+}
+
+int main(int argc, char **argv)
+{
+    output_init();
+    return (int)output_finish(run(argc > 0 ? argc - 1 : 0, argv + 1));
+}

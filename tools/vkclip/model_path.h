@@ -1,0 +1,16 @@
+// model_path.h: where models and caches are looked for. The only file that reads the environment.
+#ifndef VKCLIP_MODEL_PATH_H
+#define VKCLIP_MODEL_PATH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+// Finds the model to use when none is named: $VKCLIP_MODEL, else "biomedclip" in the cache
+// directory where it is there.
+bool model_path_find(char *path, size_t capacity_bytes);
+
+// Finds ${XDG_CACHE_HOME:-~/.cache}/vkclip and creates it for the user alone where it is
+// missing. Returns false when there is none to use.
+bool cache_directory_find(char *path, size_t capacity_bytes);
+
+#endif

@@ -1,0 +1,100 @@
+#include "session.h"
+
+#include "model_path.h"
+#include "report.h"
+
+enum { PATH_BYTES = 4096 + 64 };
+
+const char *const session_precisions[] = {
+    [VKCLIP_PRECISION_DEFAULT] = "auto",
+    [VKCLIP_PRECISION_FP32] = "fp32",
+    [VKCLIP_PRECISION_FP16] = "fp16",
+    NULL,
+};
+
+bool session_check_options(const struct command *command, const struct session_options *options)
+{
+    if (options->is_quiet && options->is_verbose) {
+        options_refuse(command, "--quiet and --verbose contradict each other");
+        return false;
+    }
+    report_init((struct report_settings){options->is_quiet, options->is_verbose});
+    return true;
+}
+
+enum exit_status session_open_model(struct session *session, const struct session_options *options,
+                                    vkclip_model_parts parts)
+{
+    char found[PATH_BYTES];
+    const char *path = options->model;
+    *session = (struct session){0};
+    if (!path) {
+        if (!model_path_find(found, sizeof found)) {
+            report_error("no model");
+            report_hint("tools/fetch_model.sh downloads BiomedCLIP; -m MODEL names another");
+            return STATUS_UNUSABLE;
+        }
+        path = found;
+    }
+    vkclip_error err = {0};
+    session->model = vkclip_model_open(path, parts, &report_log, &err);
+    // Whatever is wrong with a model, it is not the command line.
+    if (!session->model && err.status == VKCLIP_ERROR_ARGUMENT)
+        err.status = VKCLIP_ERROR_MODEL;
+    return session->model ? STATUS_FINE : report_failure(&err);
+}
+
+void session_hint_devices(void)
+{
+    uint32_t count = 0;
+    if (vkclip_devices(NULL, 0, &count, NULL) && count > 0) {
+        report_hint("'vkclip devices' lists what is there");
+        return;
+    }
+#if defined(__APPLE__)
+    report_hint("install MoltenVK and the Vulkan loader: brew install molten-vk vulkan-loader");
+#elif defined(_WIN32)
+    report_hint("install the graphics driver of the maker of your GPU; it brings Vulkan");
+#else
+    report_hint("install a Vulkan driver: the GPU's own, or a software one: Debian and Ubuntu: apt "
+                "install libvulkan1 mesa-vulkan-drivers; Fedora: dnf install vulkan-loader "
+                "mesa-vulkan-drivers; Arch: pacman -S vulkan-icd-loader vulkan-swrast");
+#endif
+}
+
+enum exit_status session_open(struct session *session, const struct session_options *options)
+{
+    enum exit_status status = session_open_model(session, options, VKCLIP_MODEL_WHOLE);
+    if (status != STATUS_FINE)
+        return status;
+
+    char cache[PATH_BYTES];
+    vkclip_error err = {0};
+    session->engine = vkclip_engine_create(
+        session->model,
+        &(vkclip_engine_params){
+            .device = options->device,
+            .precision = (vkclip_precision)options->precision,
+            .max_images = options->batch,
+            .cache_directory = cache_directory_find(cache, sizeof cache) ? cache : NULL,
+            .log = report_log,
+        },
+        &err);
+    if (!session->engine) {
+        status = report_failure(&err);
+        if (err.status == VKCLIP_ERROR_DEVICE)
+            session_hint_devices();
+        return status;
+    }
+    const vkclip_device_facts *device = &vkclip_engine_get_facts(session->engine)->device;
+    if (device->kind == VKCLIP_DEVICE_SOFTWARE && !options->device)
+        report_remark("no GPU found: running on the software driver %s", device->name);
+    return STATUS_FINE;
+}
+
+void session_close(struct session *session)
+{
+    vkclip_engine_destroy(session->engine);
+    vkclip_model_close(session->model);
+    *session = (struct session){0};
+}
