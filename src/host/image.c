@@ -1,0 +1,192 @@
+#include "host/image.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/file.h"
+#include "host/image_formats.h"
+
+// Larger than any accepted picture in the least compressed format, 100 megapixels of 16-bit RGBA.
+#define IMAGE_MAX_FILE_BYTES (UINT64_C(1) << 30)
+
+struct signature {
+    const char *format; // as it reads in "is a ... file"
+    size_t offset_bytes;
+    size_t byte_count;
+    const char *bytes;
+    bool (*decode)(struct image *image, const struct image_source *source, vkclip_error *err);
+};
+
+#define SIGNATURE(offset, text) \
+    .offset_bytes = (offset), .byte_count = sizeof(text) - 1, .bytes = (text)
+
+// The first match counts. Formats without a decoder are here to be named in the refusal.
+static const struct signature signatures[] = {
+    {"JPEG", SIGNATURE(0, "\xff\xd8\xff"), .decode = image_decode_jpeg},
+    {"PNG of Apple's own kind (CgBI)", SIGNATURE(12, "CgBI")},
+    {"PNG", SIGNATURE(0, "\x89PNG\r\n\x1a\n"), .decode = image_decode_png},
+    {"GIF", SIGNATURE(0, "GIF87a"), .decode = image_decode_gif},
+    {"GIF", SIGNATURE(0, "GIF89a"), .decode = image_decode_gif},
+    {"BMP", SIGNATURE(0, "BM"), .decode = image_decode_bmp},
+    {"PNM", SIGNATURE(0, "P5"), .decode = image_decode_pnm},
+    {"PNM", SIGNATURE(0, "P6"), .decode = image_decode_pnm},
+    {"PNG with a damaged signature (text-mode transfer?)", SIGNATURE(1, "PNG")},
+    {"WebP", SIGNATURE(8, "WEBP")},
+    {"TIFF", SIGNATURE(0, "II*\0")},
+    {"TIFF", SIGNATURE(0, "MM\0*")},
+    {"BigTIFF", SIGNATURE(0, "II+\0")},
+    {"BigTIFF", SIGNATURE(0, "MM\0+")},
+    {"DICOM", SIGNATURE(128, "DICM")},
+    {"AVIF", SIGNATURE(4, "ftypavif")},
+    {"HEIC", SIGNATURE(4, "ftyphei")},
+    {"HEIC", SIGNATURE(4, "ftypmif1")},
+    {"HEIC", SIGNATURE(4, "ftyphevc")},
+    {"video (MP4 or QuickTime)", SIGNATURE(4, "ftyp")},
+    {"JPEG 2000", SIGNATURE(0, "\0\0\0\x0cjP  ")},
+    {"JPEG 2000", SIGNATURE(0, "\xff\x4f\xff\x51")},
+    {"JPEG XL", SIGNATURE(0, "\0\0\0\x0cJXL ")},
+    {"JPEG XL", SIGNATURE(0, "\xff\x0a")},
+    {"NIfTI", SIGNATURE(344, "n+1\0")},
+    {"NumPy array", SIGNATURE(0, "\x93NUMPY")},
+    {"PDF", SIGNATURE(0, "%PDF")},
+    {"PostScript", SIGNATURE(0, "%!PS")},
+    {"Photoshop", SIGNATURE(0, "8BPS")},
+    {"OpenEXR", SIGNATURE(0, "\x76\x2f\x31\x01")},
+    {"zip", SIGNATURE(0, "PK\x03\x04")},
+    {"gzip", SIGNATURE(0, "\x1f\x8b")},
+    {"HDF5", SIGNATURE(0, "\x89HDF\r\n\x1a\n")},
+    {"icon", SIGNATURE(0, "\0\0\1\0")},
+    {"SVG", SIGNATURE(0, "<svg")},
+    {"plain PNM (P1 to P4)", SIGNATURE(0, "P1\n")},
+    {"plain PNM (P1 to P4)", SIGNATURE(0, "P2\n")},
+    {"plain PNM (P1 to P4)", SIGNATURE(0, "P3\n")},
+    {"plain PNM (P1 to P4)", SIGNATURE(0, "P4\n")},
+    {"PAM", SIGNATURE(0, "P7\n")},
+};
+
+static const struct signature *find_signature(const struct image_source *source)
+{
+    for (size_t i = 0; i < sizeof signatures / sizeof *signatures; i++) {
+        const struct signature *s = &signatures[i];
+        if (source->byte_count >= s->offset_bytes + s->byte_count &&
+            memcmp(source->bytes + s->offset_bytes, s->bytes, s->byte_count) == 0)
+            return s;
+    }
+    return NULL;
+}
+
+static bool starts_with(const struct image_source *source, const char *text)
+{
+    return source->byte_count >= strlen(text) && memcmp(source->bytes, text, strlen(text)) == 0;
+}
+
+static bool looks_like_text(const struct image_source *source)
+{
+    size_t count = source->byte_count < 512 ? source->byte_count : 512;
+    for (size_t i = 0; i < count; i++)
+        if (source->bytes[i] < 0x20 && !strchr("\t\n\f\r\x1b", source->bytes[i]))
+            return false;
+    return true;
+}
+
+static bool refuse_unknown(const struct image_source *source, vkclip_error *err)
+{
+    if (source->byte_count == 0)
+        return fail(err, VKCLIP_ERROR_FILE, "%s: is empty", source->name);
+    if (starts_with(source, "version https://git-lfs.github.com/spec/"))
+        return fail(err, VKCLIP_ERROR_FILE,
+                    "%s: is a Git LFS pointer, not the picture; fetch it with `git lfs pull`",
+                    source->name);
+    if (looks_like_text(source))
+        return fail(err, VKCLIP_ERROR_FILE, "%s: is a text file, not a picture", source->name);
+    return fail(err, VKCLIP_ERROR_FILE,
+                "%s: is not a picture of a known format (JPEG, PNG, BMP, GIF, TGA, PNM)",
+                source->name);
+}
+
+bool image_check_size(const struct image_source *source, uint64_t width_px, uint64_t height_px,
+                      vkclip_error *err)
+{
+    if (width_px == 0 || height_px == 0)
+        return fail(err, VKCLIP_ERROR_FILE, "%s: is a picture without pixels (%llu x %llu)",
+                    source->name, (unsigned long long)width_px, (unsigned long long)height_px);
+    if (width_px > IMAGE_MAX_SIDE_PX || height_px > IMAGE_MAX_SIDE_PX ||
+        width_px * height_px > IMAGE_MAX_PIXELS)
+        return fail(err, VKCLIP_ERROR_FILE,
+                    "%s: %llu x %llu pixels, at most %d a side and %d megapixels are accepted",
+                    source->name, (unsigned long long)width_px, (unsigned long long)height_px,
+                    IMAGE_MAX_SIDE_PX, IMAGE_MAX_PIXELS / 1000000);
+    return true;
+}
+
+size_t image_pixel_bytes(enum image_mode mode)
+{
+    switch (mode) {
+    case IMAGE_LA:
+    case IMAGE_I16:
+        return 2;
+    case IMAGE_RGB:
+        return 3;
+    case IMAGE_RGBA:
+    case IMAGE_CMYK:
+        return 4;
+    default:
+        return 1;
+    }
+}
+
+bool image_allocate(struct image *image, const struct image_source *source, uint64_t width_px,
+                    uint64_t height_px, enum image_mode mode, vkclip_error *err)
+{
+    if (!image_check_size(source, width_px, height_px, err))
+        return false;
+    uint8_t *pixels = calloc((size_t)(width_px * height_px), image_pixel_bytes(mode));
+    if (!pixels)
+        return fail(err, VKCLIP_ERROR_MEMORY, "%s: no memory for %llu x %llu pixels", source->name,
+                    (unsigned long long)width_px, (unsigned long long)height_px);
+    image->width_px = (uint32_t)width_px;
+    image->height_px = (uint32_t)height_px;
+    image->mode = mode;
+    image->pixels = pixels;
+    return true;
+}
+
+bool image_decode(struct image *image, const uint8_t *bytes, size_t byte_count, const char *name,
+                  vkclip_error *err)
+{
+    *image = (struct image){0};
+    struct image_source source = {.bytes = bytes, .byte_count = byte_count, .name = name};
+    const struct signature *signature = find_signature(&source);
+    bool is_decoded;
+    if (signature && !signature->decode)
+        is_decoded = fail(err, VKCLIP_ERROR_FILE, "%s: is a %s file, which is not supported", name,
+                          signature->format);
+    else if (signature)
+        is_decoded = signature->decode(image, &source, err);
+    else if (image_looks_like_tga(bytes, byte_count))
+        is_decoded = image_decode_tga(image, &source, err);
+    else
+        is_decoded = refuse_unknown(&source, err);
+
+    if (!is_decoded)
+        image_close(image);
+    return is_decoded;
+}
+
+bool image_open(struct image *image, const char *path, vkclip_error *err)
+{
+    *image = (struct image){0};
+    uint8_t *bytes;
+    size_t byte_count;
+    if (!file_load(path, IMAGE_MAX_FILE_BYTES, &bytes, &byte_count, err))
+        return false;
+    bool is_decoded = image_decode(image, bytes, byte_count, path, err);
+    free(bytes);
+    return is_decoded;
+}
+
+void image_close(struct image *image)
+{
+    free(image->pixels);
+    *image = (struct image){0};
+}

@@ -1,0 +1,210 @@
+// JPEG through libjpeg, with its default (slow integer) transform and smooth upsampling, which is
+// what Pillow uses too. Pillow accepts whatever libjpeg only warns about; here a picture of which
+// a part is missing or damaged is refused.
+#include "host/image_formats.h"
+
+#include <setjmp.h>
+#include <stdio.h> // jpeglib.h needs FILE
+
+#include <jpeglib.h>
+#include <jerror.h>
+
+// A progressive file may repeat scans without end, each costing a pass over the whole picture.
+// Encoders write about 10.
+#define JPEG_MAX_SCANS 200
+
+// Coefficients of the largest accepted picture with three full-size components, and 10 % more.
+#define JPEG_MAX_MEMORY_BYTES 660000000L
+
+struct jpeg_reader {
+    struct jpeg_decompress_struct libjpeg;
+    struct jpeg_error_mgr errors;
+    struct jpeg_source_mgr input;
+    struct jpeg_progress_mgr progress;
+    jmp_buf failed;
+    char message[JMSG_LENGTH_MAX];
+};
+
+static struct jpeg_reader *reader_of(j_common_ptr libjpeg)
+{
+    return libjpeg->client_data;
+}
+
+static void on_error(j_common_ptr libjpeg)
+{
+    struct jpeg_reader *reader = reader_of(libjpeg);
+    libjpeg->err->format_message(libjpeg, reader->message);
+    longjmp(reader->failed, 1);
+}
+
+static bool means_damage(int message_code)
+{
+    switch (message_code) {
+    case JWRN_HIT_MARKER:     // compressed data ended too early
+    case JWRN_JPEG_EOF:       // the file did
+    case JWRN_HUFF_BAD_CODE:  //
+    case JWRN_ARITH_BAD_CODE: //
+    case JWRN_MUST_RESYNC:    // restart markers out of order
+    case JWRN_BOGUS_PROGRESSION:
+        return true;
+    default:
+        return false;
+    }
+}
+
+// A negative level is a warning, the others are trace messages.
+static void on_message(j_common_ptr libjpeg, int level)
+{
+    if (level < 0 && means_damage(libjpeg->err->msg_code))
+        on_error(libjpeg);
+}
+
+static void on_output(j_common_ptr libjpeg)
+{
+    (void)libjpeg;
+}
+
+static void on_progress(j_common_ptr libjpeg)
+{
+    if (((j_decompress_ptr)libjpeg)->input_scan_number <= JPEG_MAX_SCANS)
+        return;
+    struct jpeg_reader *reader = reader_of(libjpeg);
+    snprintf(reader->message, sizeof reader->message, "more than %d scans", JPEG_MAX_SCANS);
+    longjmp(reader->failed, 1);
+}
+
+static void begin_input(j_decompress_ptr libjpeg)
+{
+    (void)libjpeg;
+}
+
+// The whole file is in memory, so wanting more means that it is cut off. FALSE suspends libjpeg,
+// whose call then returns without its result.
+static boolean want_more_input(j_decompress_ptr libjpeg)
+{
+    (void)libjpeg;
+    return FALSE;
+}
+
+static void skip_input(j_decompress_ptr libjpeg, long byte_count)
+{
+    struct jpeg_source_mgr *input = libjpeg->src;
+    if (byte_count <= 0)
+        return;
+    size_t skipped = (size_t)byte_count;
+    if (skipped > input->bytes_in_buffer)
+        skipped = input->bytes_in_buffer;
+    input->next_input_byte += skipped;
+    input->bytes_in_buffer -= skipped;
+    if (skipped < (size_t)byte_count) {
+        struct jpeg_reader *reader = reader_of((j_common_ptr)libjpeg);
+        snprintf(reader->message, sizeof reader->message, "truncated inside a marker segment");
+        longjmp(reader->failed, 1);
+    }
+}
+
+static void begin_reader(struct jpeg_reader *reader, const struct image_source *source)
+{
+    reader->libjpeg.err = jpeg_std_error(&reader->errors);
+    reader->errors.error_exit = on_error;
+    reader->errors.emit_message = on_message;
+    reader->errors.output_message = on_output;
+    reader->input = (struct jpeg_source_mgr){
+        .next_input_byte = source->bytes,
+        .bytes_in_buffer = source->byte_count,
+        .init_source = begin_input,
+        .fill_input_buffer = want_more_input,
+        .skip_input_data = skip_input,
+        .resync_to_restart = jpeg_resync_to_restart,
+        .term_source = begin_input,
+    };
+    reader->progress.progress_monitor = on_progress;
+}
+
+static bool fail_truncated(const struct jpeg_reader *reader, const struct image_source *source,
+                           vkclip_error *err)
+{
+    return fail(err, VKCLIP_ERROR_FILE, "%s: JPEG is truncated: row %u of %u, %zu bytes",
+                source->name, reader->libjpeg.output_scanline, reader->libjpeg.image_height,
+                source->byte_count);
+}
+
+static bool choose_mode(struct jpeg_reader *reader, const struct image_source *source,
+                        struct image *image, vkclip_error *err)
+{
+    struct jpeg_decompress_struct *libjpeg = &reader->libjpeg;
+    if (libjpeg->data_precision != 8)
+        return fail(err, VKCLIP_ERROR_FILE, "%s: JPEG of %d bits a sample, only 8 are supported",
+                    source->name, libjpeg->data_precision);
+    switch (libjpeg->num_components) {
+    case 1:
+        image->mode = IMAGE_L;
+        libjpeg->out_color_space = JCS_GRAYSCALE;
+        return true;
+    case 3:
+        image->mode = IMAGE_RGB;
+        libjpeg->out_color_space = JCS_RGB;
+        return true;
+    case 4:
+        image->mode = IMAGE_CMYK;
+        libjpeg->out_color_space = JCS_CMYK;
+        return true;
+    default:
+        return fail(err, VKCLIP_ERROR_FILE, "%s: JPEG of %d components is not supported",
+                    source->name, libjpeg->num_components);
+    }
+}
+
+// Longjmps to reader->failed where libjpeg finds an error. Inlined, its variables would be at the
+// mercy of setjmp().
+static __attribute__((noinline)) bool read_picture(struct jpeg_reader *reader, struct image *image,
+                                                   const struct image_source *source,
+                                                   vkclip_error *err)
+{
+    struct jpeg_decompress_struct *libjpeg = &reader->libjpeg;
+    jpeg_create_decompress(libjpeg);
+    libjpeg->client_data = reader;
+    libjpeg->src = &reader->input;
+    libjpeg->progress = &reader->progress;
+    libjpeg->mem->max_memory_to_use = JPEG_MAX_MEMORY_BYTES;
+
+    if (jpeg_read_header(libjpeg, TRUE) != JPEG_HEADER_OK)
+        return fail_truncated(reader, source, err);
+    if (!choose_mode(reader, source, image, err) ||
+        !image_check_size(source, libjpeg->image_width, libjpeg->image_height, err))
+        return false;
+    if (!jpeg_start_decompress(libjpeg))
+        return fail_truncated(reader, source, err);
+    if (!image_allocate(image, source, libjpeg->output_width, libjpeg->output_height, image->mode,
+                        err))
+        return false;
+
+    size_t row_bytes = (size_t)image->width_px * image_pixel_bytes(image->mode);
+    while (libjpeg->output_scanline < libjpeg->output_height) {
+        JSAMPROW row = image->pixels + libjpeg->output_scanline * row_bytes;
+        if (jpeg_read_scanlines(libjpeg, &row, 1) != 1)
+            return fail_truncated(reader, source, err);
+    }
+    // All rows are here. A missing end marker, which makes this suspend, is no loss.
+    jpeg_finish_decompress(libjpeg);
+    return true;
+}
+
+bool image_decode_jpeg(struct image *image, const struct image_source *source, vkclip_error *err)
+{
+    struct jpeg_reader reader = {0};
+    reader.libjpeg.client_data = &reader;
+    begin_reader(&reader, source);
+    volatile bool is_read = false;
+    if (setjmp(reader.failed) == 0)
+        is_read = read_picture(&reader, image, source, err);
+    else
+        fail(err, VKCLIP_ERROR_FILE, "%s: JPEG: %s", source->name, reader.message);
+    jpeg_destroy_decompress(&reader.libjpeg);
+
+    // Four-component files hold inverted ink, as Adobe writes them; Pillow takes all to be so.
+    if (is_read && image->mode == IMAGE_CMYK)
+        for (size_t i = 0; i < (size_t)image->width_px * image->height_px * 4; i++)
+            image->pixels[i] = (uint8_t)(255 - image->pixels[i]);
+    return is_read;
+}
