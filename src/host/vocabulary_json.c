@@ -1,0 +1,181 @@
+// Reads tokenizer.json, the one file in which Hugging Face's tokenizers library keeps everything.
+// Only the kind that BERT uses is accepted; where a field asks for something else, the ids would
+// silently differ.
+#include "host/vocabulary.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool refuse(const char *path, const char *what, vkclip_error *err)
+{
+    return fail(err, VKCLIP_ERROR_FILE, "%s: %s", path, what);
+}
+
+static bool is_text(const cJSON *object, const char *key, const char *wanted)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+    return text && strcmp(text, wanted) == 0;
+}
+
+static bool is_false(const cJSON *object, const char *key)
+{
+    return cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(object, key));
+}
+
+// Reads a whole number from 0 to VOCABULARY_MOST_TOKENS - 1.
+static bool get_id(const cJSON *number, uint32_t *id)
+{
+    if (!cJSON_IsNumber(number) || !(number->valuedouble >= 0) ||
+        number->valuedouble >= VOCABULARY_MOST_TOKENS)
+        return false;
+    *id = (uint32_t)number->valuedouble;
+    return (double)*id == number->valuedouble;
+}
+
+static bool check_normalizer(const cJSON *root, const char *path, vkclip_error *err)
+{
+    const cJSON *normalizer = cJSON_GetObjectItemCaseSensitive(root, "normalizer");
+    if (!is_text(normalizer, "type", "BertNormalizer"))
+        return refuse(path, "normalizer.type is not BertNormalizer", err);
+    if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(normalizer, "lowercase")))
+        return refuse(path, "normalizer.lowercase is not true; cased models are not supported",
+                      err);
+    if (is_false(normalizer, "clean_text"))
+        return refuse(path, "normalizer.clean_text is false", err);
+    if (is_false(normalizer, "handle_chinese_chars"))
+        return refuse(path, "normalizer.handle_chinese_chars is false", err);
+    if (is_false(normalizer, "strip_accents")) // null means: as lowercase
+        return refuse(path, "normalizer.strip_accents is false", err);
+    if (!is_text(cJSON_GetObjectItemCaseSensitive(root, "pre_tokenizer"), "type",
+                 "BertPreTokenizer"))
+        return refuse(path, "pre_tokenizer.type is not BertPreTokenizer", err);
+    return true;
+}
+
+static bool check_model(const cJSON *model, const char *path, vkclip_error *err)
+{
+    // Files of old versions have no type here.
+    if (cJSON_GetObjectItemCaseSensitive(model, "type") && !is_text(model, "type", "WordPiece"))
+        return refuse(path, "model.type is not WordPiece", err);
+    if (!is_text(model, "unk_token", "[UNK]"))
+        return refuse(path, "model.unk_token is not [UNK]", err);
+    if (!is_text(model, "continuing_subword_prefix", "##"))
+        return refuse(path, "model.continuing_subword_prefix is not ##", err);
+    const cJSON *most = cJSON_GetObjectItemCaseSensitive(model, "max_input_chars_per_word");
+    if (!cJSON_IsNumber(most) || most->valuedouble != 100)
+        return refuse(path, "model.max_input_chars_per_word is not 100", err);
+    if (!cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(model, "vocab")))
+        return refuse(path, "model.vocab is not an object", err);
+    return true;
+}
+
+// Puts a token at its id; tokens has room for capacity of them.
+static bool place_token(struct vocabulary *vocabulary, uint32_t capacity, const char *path,
+                        const char *text, const cJSON *number, vkclip_error *err)
+{
+    uint32_t id;
+    if (!text || !*text || !vocabulary_is_utf8(text, strlen(text)))
+        return refuse(path, "a token is empty or not valid UTF-8", err);
+    if (!get_id(number, &id) || id >= capacity)
+        return fail(err, VKCLIP_ERROR_FILE, "%s: the id of token '%s' is not one of 0 to %u", path,
+                    text, capacity - 1);
+    struct token *token = &vocabulary->tokens[id];
+    if (token->text && strcmp(token->text, text) != 0)
+        return fail(err, VKCLIP_ERROR_FILE, "%s: tokens '%s' and '%s' have the same id %u", path,
+                    token->text, text, id);
+    if (!token->text)
+        vocabulary->count++;
+    *token = (struct token){.text = text, .byte_count = (uint32_t)strlen(text)};
+    return true;
+}
+
+static bool read_added(struct vocabulary *vocabulary, uint32_t capacity, const char *path,
+                       const cJSON *added, vkclip_error *err)
+{
+    const cJSON *entry;
+    cJSON_ArrayForEach(entry, added)
+    {
+        const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "content"));
+        const cJSON *id = cJSON_GetObjectItemCaseSensitive(entry, "id");
+        if (!place_token(vocabulary, capacity, path, text, id, err))
+            return false;
+        if (!is_false(entry, "single_word") || !is_false(entry, "lstrip") ||
+            !is_false(entry, "rstrip") || !is_false(entry, "normalized"))
+            return fail(err, VKCLIP_ERROR_FILE,
+                        "%s: added token '%s' is single_word, lstrip, rstrip or normalized", path,
+                        text);
+        if (vocabulary->added_count == VOCABULARY_MOST_ADDED)
+            return fail(err, VKCLIP_ERROR_FILE, "%s: more than %d added tokens", path,
+                        VOCABULARY_MOST_ADDED);
+        vocabulary->added[vocabulary->added_count++] = id->valueint;
+    }
+    return true;
+}
+
+// Moves the tokens out of the JSON tree, into storage.
+static bool copy_tokens(struct vocabulary *vocabulary, const char *path, vkclip_error *err)
+{
+    size_t bytes = 0;
+    for (uint32_t id = 0; id < vocabulary->count; id++) {
+        if (!vocabulary->tokens[id].text)
+            return fail(err, VKCLIP_ERROR_FILE, "%s: %u tokens, but none has id %u", path,
+                        vocabulary->count, id);
+        bytes += vocabulary->tokens[id].byte_count + 1;
+    }
+    vocabulary->storage = malloc(bytes);
+    if (!vocabulary->storage)
+        return fail(err, VKCLIP_ERROR_MEMORY, "%s: no memory for the vocabulary", path);
+    char *next = (char *)vocabulary->storage;
+    for (uint32_t id = 0; id < vocabulary->count; id++) {
+        struct token *token = &vocabulary->tokens[id];
+        memcpy(next, token->text, token->byte_count + 1);
+        token->text = next;
+        next += token->byte_count + 1;
+    }
+    return true;
+}
+
+static bool read_tokens(struct vocabulary *vocabulary, const char *path, const cJSON *root,
+                        vkclip_error *err)
+{
+    const cJSON *model = cJSON_GetObjectItemCaseSensitive(root, "model");
+    const cJSON *added = cJSON_GetObjectItemCaseSensitive(root, "added_tokens");
+    if (!check_normalizer(root, path, err) || !check_model(model, path, err))
+        return false;
+
+    const cJSON *tokens = cJSON_GetObjectItemCaseSensitive(model, "vocab"), *entry;
+    size_t capacity = 0;
+    cJSON_ArrayForEach(entry, tokens) capacity++;
+    cJSON_ArrayForEach(entry, added) capacity++;
+    if (capacity == 0 || capacity > VOCABULARY_MOST_TOKENS)
+        return fail(err, VKCLIP_ERROR_FILE, "%s: %zu tokens, expected 1 to %u", path, capacity,
+                    VOCABULARY_MOST_TOKENS);
+    vocabulary->tokens = calloc(capacity, sizeof *vocabulary->tokens);
+    if (!vocabulary->tokens)
+        return fail(err, VKCLIP_ERROR_MEMORY, "%s: no memory for the vocabulary", path);
+
+    cJSON_ArrayForEach(entry, tokens)
+    {
+        if (!place_token(vocabulary, (uint32_t)capacity, path, entry->string, entry, err))
+            return false;
+    }
+    return read_added(vocabulary, (uint32_t)capacity, path, added, err) &&
+           copy_tokens(vocabulary, path, err);
+}
+
+bool vocabulary_read_json(struct vocabulary *vocabulary, const char *path, const char *bytes,
+                          size_t byte_count, vkclip_error *err)
+{
+    // cJSON ends a string at an escaped zero, which would make two names out of one.
+    if (memchr(bytes, 0, byte_count) || strstr(bytes, "\\u0000"))
+        return refuse(path, "holds a zero character", err);
+    const char *stop = bytes;
+    cJSON *root = cJSON_ParseWithLengthOpts(bytes, byte_count + 1, &stop, true);
+    if (!root)
+        return fail(err, VKCLIP_ERROR_FILE, "%s: is not valid JSON, or too deep, at byte %zu", path,
+                    (size_t)(stop - bytes));
+    bool is_read = read_tokens(vocabulary, path, root, err);
+    cJSON_Delete(root);
+    return is_read;
+}
