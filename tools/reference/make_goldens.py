@@ -1,0 +1,273 @@
+#!/usr/bin/env python3
+"""Runs open_clip itself and writes what vkclip is compared with into tests/golden.
+
+    make_goldens.py demo               demo_model.json: pictures, texts, logits, layers of tools/demo/model
+    make_goldens.py full MODEL_DIR     full_model.json: BiomedCLIP's true shape, random weights
+    make_goldens.py tiny               tiny/: a small model as torch.save and as safetensors
+
+MODEL_DIR is what tests/full_model.c has written; the weights are computed here a second time and compared
+with both files. Everything is float32 on one CPU thread. Needs torch 2.1.1, open_clip 2.23.0, timm 0.9.11,
+transformers 4.35.2, tokenizers 0.15, Pillow 10.1, safetensors.
+"""
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import sys
+from collections import OrderedDict
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from open_clip.tokenizer import HFTokenizer
+from open_clip.transform import image_transform
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+import build
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.join(HERE, "..", "..")
+GOLDEN = os.path.join(ROOT, "tests", "golden")
+DEMO = os.path.join(ROOT, "tools", "demo", "model")
+PICTURES = os.path.join(ROOT, "tools", "demo", "images")
+SEED, GOLDEN_RATIO = 0x76C11B, 0x9E3779B9
+FULL_TEXTS = (9, 11, 40)  # tokens
+DEMO_TEXTS = (
+    "",
+    "cells",
+    "purple round cells",
+    "this is a photo of purple round cells",
+    "this is a photo of pink spindle cells",
+    "this is a photo of brown star cells",
+    "this is a photo of blue ring cells",
+    "this is a photo of green crescent cells",
+    "A micrograph showing DENSE small blue star cells on a grainy background, with scratches.",
+    'na\u00efve \u03b2-catenin "H&E" \u00d740 \u80ba',
+    " ".join(["round", "cells"] * 31),  # exactly the context length with [CLS] and [SEP]
+    " ".join(["dense", "green", "crescent", "cells"] * 20),  # longer than it
+)
+
+
+def versions():
+    names = ("torch", "open_clip_torch", "timm", "transformers", "tokenizers", "pillow")
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def digits(values):
+    """float32 as decimals that give the same float32 back."""
+    return [float(f"{v:.9g}") for v in np.asarray(values, dtype=np.float32).ravel().tolist()]
+
+
+def rows(matrix):
+    return [digits(row) for row in matrix.detach().numpy()]
+
+
+def write(path, value):
+    """JSON with one key a line, and one row a line in lists of lists."""
+    lines = []
+    for key, item in value.items():
+        text = json.dumps(item)
+        if isinstance(item, list) and item and isinstance(item[0], list):
+            text = "[\n  " + ",\n  ".join(json.dumps(row) for row in item) + "]"
+        lines.append(f' "{key}": {text}')
+    with open(path, "w", encoding="ascii") as file:
+        file.write("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+class Layers:
+    """Hooks on every block: numbers of the CLS row of the first picture and the first text."""
+
+    def __init__(self, model):
+        self.image, self.text, self.hooks = [], [], []
+        for block in model.visual.trunk.blocks:
+            self.hooks.append(block.register_forward_hook(lambda m, i, o: self.note(self.image, o)))
+        for layer in model.text.transformer.encoder.layer:
+            self.hooks.append(layer.register_forward_hook(lambda m, i, o: self.note(self.text, o[0])))
+
+    @staticmethod
+    def note(into, out):
+        row = out[0, 0].detach().numpy().astype(np.float64)
+        sampled = row[:: len(row) // 8]
+        into.append(digits([row.mean(), np.abs(row).max(), *sampled]))
+
+    def result(self):
+        for hook in self.hooks:
+            hook.remove()
+        layout = "a line a block: mean and largest magnitude of the CLS row, then its columns 0, w/8, 2w/8 ..."
+        return {"layers_layout": layout, "image_layers": self.image, "text_layers": self.text}
+
+
+def preprocess(config, names):
+    """open_clip's own transform; also the sha256 of the RGB bytes before the normalization."""
+    mean, std = config["preprocess_cfg"]["mean"], config["preprocess_cfg"]["std"]
+    transform = image_transform(config["model_cfg"]["vision_cfg"]["image_size"], False, mean=mean, std=std)
+    tensors, hashes = [], []
+    for name in names:
+        picture = Image.open(os.path.join(PICTURES, name))
+        tensors.append(transform(picture))
+        for step in transform.transforms[:3]:
+            picture = step(picture)
+        hashes.append(hashlib.sha256(np.asarray(picture).tobytes()).hexdigest())
+    return torch.stack(tensors), hashes
+
+
+@torch.no_grad()
+def run(model, pixels, ids):
+    """Embeddings, logits and layers. A row of ids ends in zeros; every text runs in one padded batch."""
+    layers = Layers(model)
+    image = model.encode_image(pixels, normalize=True)
+    text = model.encode_text(ids, normalize=True)
+    logits = model.logit_scale.exp() * image @ text.T
+    cosines = (image @ image.T).numpy()
+    print("cosines between pictures up to", (cosines - 2 * np.eye(len(cosines))).max())
+    cosines = (text @ text.T).numpy()
+    print("cosines between texts up to", (cosines - 2 * np.eye(len(cosines))).max())
+    return {
+        "image_embeddings": rows(image),
+        "text_embeddings": rows(text),
+        "logit_scale": digits(model.logit_scale.exp().detach())[0],
+        "logits": rows(logits),
+        **layers.result(),
+    }
+
+
+def demo():
+    with open(os.path.join(DEMO, "open_clip_config.json"), encoding="utf-8") as file:
+        config = json.load(file)
+    names = sorted(os.listdir(PICTURES))
+    pixels, hashes = preprocess(config, names)
+    ids = HFTokenizer(DEMO, context_length=config["model_cfg"]["text_cfg"]["context_length"])(list(DEMO_TEXTS))
+    golden = {"script": "tools/reference/make_goldens.py demo", "versions": versions(), "pictures": names}
+    golden.update(pixels_sha256=hashes, texts=DEMO_TEXTS, ids=[[v for v in row if v] for row in ids.tolist()])
+    golden.update(run(build.load(DEMO), pixels, ids))
+    write(os.path.join(GOLDEN, "demo_model.json"), golden)
+
+
+def mix(word):
+    """Finalizer of MurmurHash3 (public domain) on a uint32 array."""
+    word = word ^ (word >> np.uint32(16))
+    word = word * np.uint32(0x85EBCA6B)
+    word = word ^ (word >> np.uint32(13))
+    word = word * np.uint32(0xC2B2AE35)
+    return word ^ (word >> np.uint32(16))
+
+
+def counter_weights(name, shape, place):
+    """The tensor at this place of the table: see the head of tests/full_model.c."""
+    if not shape:
+        return torch.tensor(4.4454)
+    count = math.prod(shape)
+    key = mix(np.array([(SEED + GOLDEN_RATIO * place) & 0xFFFFFFFF], dtype=np.uint32))
+    word = mix(np.arange(count, dtype=np.uint32) * np.uint32(GOLDEN_RATIO) + key)
+    unit = (word >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-23) - np.float32(1.0)
+    is_norm, is_bias = "norm" in name or "LayerNorm" in name, name.endswith(".bias")
+    offset = 0.0
+    if is_norm:
+        scale, offset = (0.125, 0.0) if is_bias else (0.25, 1.0)
+    elif is_bias:
+        scale = 0.0625
+    elif any(part in name for part in ("cls_token", "pos_embed", "_embeddings.")):
+        scale = 0.5
+    else:
+        scale = 1.0
+        while scale * scale * (count // shape[0]) > 3.0:
+            scale *= 0.5
+        if ".query." in name or ".key." in name:
+            scale *= 2.0
+    return torch.from_numpy(unit * np.float32(scale) + np.float32(offset)).reshape(shape)
+
+
+def fill(model):
+    """Overwrites a model by the counter-based weights; position_ids has a place in the table too."""
+    place = 0
+    for name, value in model.state_dict().items():
+        if name == "text.transformer.embeddings.word_embeddings.weight":
+            place += 1
+        value.copy_(counter_weights(name, tuple(value.shape), place))
+        place += 1
+    return model.eval()
+
+
+def sha256(path):
+    whole = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            whole.update(block)
+    return whole.hexdigest()
+
+
+def full(folder):
+    with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as file:
+        json.dump({"model_type": "bert", "vocab_size": 30522}, file)  # transformers' defaults are the true sizes
+    with open(os.path.join(folder, "open_clip_config.json"), encoding="utf-8") as file:
+        config = json.load(file)
+    model = fill(build.build(folder))
+    own = model.state_dict()
+    for found in (
+        load_file(os.path.join(folder, "model.safetensors")),
+        torch.load(os.path.join(folder, "model.bin"), weights_only=True),
+    ):
+        positions = found.pop("text.transformer.embeddings.position_ids")
+        assert torch.equal(positions, torch.arange(512)[None]) and len(found) == 351
+        assert all(torch.equal(value, own[name]) for name, value in found.items())
+    names = ["round_purple_dense.png", "spindle_pink_fibrous.png"]
+    pixels, hashes = preprocess(config, names)
+    ids = torch.zeros(len(FULL_TEXTS), max(FULL_TEXTS), dtype=torch.int64)
+    for row, count in enumerate(FULL_TEXTS):
+        drawn = mix(np.arange(count, dtype=np.uint32) + np.uint32(1000 * (row + 1))) % 28890 + 5
+        ids[row, :count] = torch.tensor([2, *drawn[1:-1].tolist(), 3])
+    golden = {"script": "tools/reference/make_goldens.py full", "versions": versions(), "seed": SEED}
+    golden["parameters"] = sum(value.numel() for value in own.values())
+    golden["sha256"] = {name: sha256(os.path.join(folder, name)) for name in ("model.safetensors", "model.bin")}
+    golden.update(pictures=names, pixels_sha256=hashes, ids=[[v for v in row if v] for row in ids.tolist()])
+    golden.update(run(model, pixels, ids))
+    write(os.path.join(GOLDEN, "full_model.json"), golden)
+
+
+def tiny():
+    """Every size unlike the others, so that no two can be confused; one block a tower, one head."""
+    folder = os.path.join(GOLDEN, "tiny")
+    os.makedirs(folder, exist_ok=True)
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "##a", "##b", "##c", "cell", "cells", "."]
+    with open(os.path.join(folder, "vocab.txt"), "w", encoding="ascii") as file:
+        file.write("\n".join(tokens) + "\n")
+    vision = {"timm_model_name": "vit_vkclip_tiny_patch8_32", "timm_model_pretrained": False}
+    vision.update(timm_pool="", timm_proj="linear", image_size=32)
+    text = {"hf_model_name": "tiny", "hf_tokenizer_name": "tiny", "hf_proj_type": "mlp"}
+    text.update(hf_pooler_type="cls_last_hidden_state_pooler", context_length=20)
+    config = {"model_cfg": {"embed_dim": 40, "vision_cfg": vision, "text_cfg": text}}
+    config["preprocess_cfg"] = {"mean": [0.48145466, 0.4578275, 0.40821073], "std": [0.26862954, 0.26130258, 0.27577711]}
+    write(os.path.join(folder, "open_clip_config.json"), config)
+    bert = {"model_type": "bert", "hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1}
+    bert.update(intermediate_size=128, max_position_embeddings=24, vocab_size=16, hidden_act="gelu")
+    write(os.path.join(folder, "config.json"), bert)
+    model = fill(build.build(folder, patch_size=8, embed_dim=64, depth=1, num_heads=1, mlp_ratio=2))
+    state = OrderedDict(model.state_dict())
+    wrapped = {"epoch": 3, "name": "tiny", "state_dict": OrderedDict(("module." + k, v) for k, v in state.items())}
+    torch.save(wrapped, os.path.join(folder, "tiny.pt"))
+    save_file({k: v.contiguous() for k, v in state.items()}, os.path.join(folder, "tiny.safetensors"))
+    names = sorted(os.listdir(PICTURES))[:2]
+    pixels, hashes = preprocess(config, names)
+    ids = torch.tensor([[2, 5, 9, 10, 13, 3, 0, 0], [2, 11, 12, 1, 6, 7, 8, 3], [2, 3, 0, 0, 0, 0, 0, 0]])
+    golden = {"script": "tools/reference/make_goldens.py tiny", "versions": versions(), "pictures": names}
+    golden.update(pixels_sha256=hashes, ids=[[v for v in row if v] for row in ids.tolist()])
+    golden.update(run(model, pixels, ids))
+    write(os.path.join(GOLDEN, "tiny.json"), golden)
+
+
+def main():
+    torch.set_num_threads(1)
+    if sys.argv[1:] == ["demo"]:
+        demo()
+    elif sys.argv[1:2] == ["full"] and len(sys.argv) == 3:
+        full(sys.argv[2])
+    elif sys.argv[1:] == ["tiny"]:
+        tiny()
+    else:
+        sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main()
