@@ -120,7 +120,7 @@ run_validated() { # as run_tests
 # Silence means something only if the layer is there.
 layer_loads() { # driver manifest
     local report
-    report=$(env VK_LOADER_DEBUG=layer VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation \
+    report=$(env VK_LOADER_DEBUG=all VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation \
         VK_ICD_FILENAMES="$1" "$out/gcc/vkclip" devices 2>&1)
     grep -i 'insert instance layer.*VK_LAYER_KHRONOS_validation' <<<"$report"
 }
