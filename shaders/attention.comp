@@ -1,0 +1,80 @@
+// attention.comp: softmax(q k^T) v of every head, over whole sequences of any length.
+//
+//   math       out[i,:] = sum_j p_ij v[j,:], p_i = softmax_j(q[i,:] . k[j,:]); q is scaled already
+//   bindings   0 qkv [tokens, 3 * width], columns q, k, v, head after head in each; 1 tiles, a
+//              workgroup each; 2 out [tokens, width]
+//   mapping    workgroup x is a tile, y a head; a lane computes one query. All lanes read the
+//              same key at the same time
+//   numerics   f32; one pass, the maximum so far removed and the sums rescaled when it grows.
+//              The order of keys is that of the sequence, so a result does not depend on the
+//              tile or on the neighbours in the batch
+//   checked by tests/test_kernels.c against ref_attention() in tests/reference.c
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#include "shared/element.glsl"
+#include "shared/kernel_args.h"
+
+layout(constant_id = SPEC_WORKGROUP_WIDTH) const uint WORKGROUP_WIDTH = 64;
+layout(constant_id = SPEC_HEAD_DIM) const uint HEAD_DIM = 64;
+layout(local_size_x_id = SPEC_WORKGROUP_WIDTH) in;
+
+layout(push_constant) uniform Args { attention_args args; };
+layout(set = 0, binding = 0) readonly buffer Qkv { ELEMENT4 qkv[]; };
+layout(set = 0, binding = 1) readonly buffer Tiles { attention_tile tiles[]; };
+layout(set = 0, binding = 2) writeonly buffer Output { ELEMENT4 y[]; };
+
+const uint QUADS = HEAD_DIM / 4;
+const uint KEYS = 8; // at a time
+const float LOWEST = -1.7e38; // half of the smallest float, so that differences stay finite
+
+void main()
+{
+    const attention_tile tile = tiles[gl_WorkGroupID.x];
+    if (gl_LocalInvocationID.x >= tile.query_count)
+        return;
+    const uint width = args.width / 4;
+    const uint head = gl_WorkGroupID.y * QUADS;
+    const uint query_row = tile.query_row + gl_LocalInvocationID.x;
+
+    vec4 q[QUADS], sums[QUADS];
+    [[unroll]] for (uint c = 0; c < QUADS; c++) {
+        q[c] = vec4(qkv[query_row * 3 * width + head + c]);
+        sums[c] = vec4(0.0);
+    }
+
+    float highest = LOWEST, total = 0.0;
+    for (uint first = 0; first < tile.key_count; first += KEYS) {
+        uint at[KEYS]; // first column of k in the key's row
+        float scores[KEYS];
+        float next = highest;
+        [[unroll]] for (uint j = 0; j < KEYS; j++) {
+            const uint key = min(first + j, tile.key_count - 1);
+            at[j] = (key == 0 ? tile.cls_row : tile.body_row + key - 1) * 3 * width + width + head;
+            vec4 products = vec4(0.0);
+            [[unroll]] for (uint c = 0; c < QUADS; c++)
+                products = fma(q[c], vec4(qkv[at[j] + c]), products);
+            scores[j] = first + j < tile.key_count
+                            ? products.x + products.y + (products.z + products.w)
+                            : LOWEST;
+            next = max(next, scores[j]);
+        }
+
+        const float shrink = exp(highest - next);
+        highest = next;
+        total *= shrink;
+        [[unroll]] for (uint j = 0; j < KEYS; j++) {
+            scores[j] = first + j < tile.key_count ? exp(scores[j] - highest) : 0.0;
+            total += scores[j];
+        }
+        [[unroll]] for (uint c = 0; c < QUADS; c++) {
+            vec4 sum = sums[c] * shrink;
+            [[unroll]] for (uint j = 0; j < KEYS; j++)
+                sum = fma(vec4(scores[j]), vec4(qkv[at[j] + width + c]), sum);
+            sums[c] = sum;
+        }
+    }
+
+    [[unroll]] for (uint c = 0; c < QUADS; c++)
+        y[query_row * width + head + c] = ELEMENT4(sums[c] / total);
+}

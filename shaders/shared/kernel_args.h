@@ -1,0 +1,102 @@
+// kernel_args.h: what C and GLSL must agree on, declared once.
+//
+// Rules: 32-bit fields only, no bool, at most 64 bytes. Matrices are row-major and dense; column
+// counts are multiples of 4, except where a kernel says otherwise. Every kernel has the same
+// bindings: 0..3 storage buffers, 4 the counts of the run.
+#ifdef VULKAN // defined by the GLSL compiler, never by C
+#define U32 uint
+#define F32 float
+#else
+#include <assert.h>
+#include <stdint.h>
+#define U32 uint32_t
+#define F32 float
+#endif
+
+// Specialization constants. 0 means the same in every kernel.
+#define SPEC_WORKGROUP_WIDTH 0 // lanes per workgroup
+#define SPEC_TILE_ROWS       1 // linear: rows a lane computes
+#define SPEC_TILE_COLS       2 // linear: columns a lane computes, a multiple of 4 up to 32
+#define SPEC_LANES_ACROSS    3 // linear: lanes side by side along the columns
+#define SPEC_IS_STAGED       4 // linear: tiles go through shared memory
+#define SPEC_LANES_PER_ROW   1 // layernorm, normalize: lanes that share a row, a power of two
+#define SPEC_HEAD_DIM        1 // attention: columns of a head, a multiple of 4
+
+// Linear weights [out, in] are stored in panels of this many outputs: panel, input, output.
+#define PANEL_COLS 32
+
+// Rows of every activation of a run: first the [CLS] row of each sequence, then the other rows
+// of one sequence after the other. What needs [CLS] alone, as the last layer does, is a prefix.
+#define ROWS_SEQUENCES 0
+#define ROWS_TOKENS    1
+
+// What changes from run to run; the uniform buffer at binding 4.
+struct run_counts {
+    U32 sequences;
+    U32 tokens; // of all sequences, [CLS] rows included
+};
+
+// One workgroup's share of attention: queries of one sequence, in every head alike.
+struct attention_tile {
+    U32 query_row;   // first row of queries
+    U32 query_count; // at most one a lane
+    U32 cls_row;     // row of key 0 of the sequence
+    U32 body_row;    // row of key 1; the others follow
+    U32 key_count;   // [CLS] included
+};
+
+// A row of a text: which word, at which place.
+struct token {
+    U32 id;
+    U32 position;
+};
+
+struct linear_args {
+    U32 rows; // ROWS_...
+    U32 in_cols;
+    U32 out_cols;    // any
+    U32 scaled_cols; // so many outputs, from the first, are multiplied by scale
+    F32 scale;
+    U32 has_bias;
+    U32 has_gelu;
+    U32 adds; // y += instead of y =
+};
+
+struct layernorm_args {
+    U32 rows; // ROWS_...
+    U32 cols; // any
+    F32 epsilon;
+    U32 replaces; // y goes back to x as well
+};
+
+struct attention_args {
+    U32 width; // columns of q, of k and of v; a row of qkv is all three
+};
+
+struct patchify_args {
+    U32 image_size_px; // any
+    U32 patch_size_px; // any
+    U32 width;
+    F32 scale[3]; // 1 / (255 std)
+    F32 shift[3]; // -mean / std
+};
+
+struct embed_tokens_args {
+    U32 width;
+};
+
+struct normalize_args {
+    U32 cols; // any
+};
+
+#ifndef VULKAN
+static_assert(sizeof(struct run_counts) == 8, "C and GLSL disagree");
+static_assert(sizeof(struct attention_tile) == 20, "C and GLSL disagree");
+static_assert(sizeof(struct token) == 8, "C and GLSL disagree");
+static_assert(sizeof(struct linear_args) == 32, "C and GLSL disagree");
+static_assert(sizeof(struct layernorm_args) == 16, "C and GLSL disagree");
+static_assert(sizeof(struct attention_args) == 4, "C and GLSL disagree");
+static_assert(sizeof(struct patchify_args) == 36, "C and GLSL disagree");
+static_assert(sizeof(struct embed_tokens_args) == 4, "C and GLSL disagree");
+static_assert(sizeof(struct normalize_args) == 4, "C and GLSL disagree");
+#endif

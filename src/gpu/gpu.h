@@ -1,0 +1,116 @@
+// gpu.h: the door to the only room that knows Vulkan. Opaque handles, no Vulkan types.
+//
+// The model room describes what to run as an array of dispatches; this room turns it into
+// recorded command buffers once (gpu_recording_create) and replays them (gpu_recording_run).
+// What changes from run to run lies in buffers: group counts in an indirect buffer, row counts
+// in a uniform buffer. Nothing here is thread-safe within one struct gpu.
+#ifndef VKCLIP_GPU_GPU_H
+#define VKCLIP_GPU_GPU_H
+
+#include "base/error.h"
+#include "base/log.h"
+
+struct gpu;
+struct gpu_buffer;
+struct gpu_pipeline;
+struct gpu_recording;
+
+// The floor: what Vulkan 1.1 guarantees and this program counts on.
+#define GPU_MAX_STORAGE_BINDINGS 4
+#define GPU_MAX_ARGS_BYTES       64
+
+// As vkclip_devices.
+bool gpu_list(vkclip_device_facts *devices, uint32_t capacity, uint32_t *count, vkclip_error *err);
+
+// Opens a device: index, part of a name, or NULL for the default. Returns NULL on failure.
+struct gpu *gpu_create(const char *choice, const vkclip_log *log, vkclip_error *err);
+void gpu_destroy(struct gpu *gpu);
+
+const vkclip_device_facts *gpu_get_facts(const struct gpu *gpu);
+
+// Bindings start at multiples of this many bytes (a power of two, at most 256).
+uint32_t gpu_offset_alignment(const struct gpu *gpu);
+
+// ---- memory ----------------------------------------------------------------------------------
+
+enum gpu_memory {
+    GPU_MEMORY_DEVICE,   // the device alone
+    GPU_MEMORY_UPLOAD,   // the host writes, the device reads
+    GPU_MEMORY_READBACK, // the device writes, the host reads
+};
+
+// Returns NULL and fails with VKCLIP_ERROR_MEMORY when there is none left.
+struct gpu_buffer *gpu_buffer_create(struct gpu *gpu, uint64_t size_bytes, enum gpu_memory memory,
+                                     vkclip_error *err);
+void gpu_buffer_destroy(struct gpu *gpu, struct gpu_buffer *buffer);
+
+// Host address of an UPLOAD or READBACK buffer, valid for its lifetime. Host writes reach the
+// device at the next gpu_recording_run; device writes are visible after it.
+void *gpu_buffer_address(const struct gpu_buffer *buffer);
+
+// Copies to device memory through a ring of staging pieces: begin gives room for byte_count
+// bytes (at most GPU_UPLOAD_PIECE_BYTES) to write to, end sends them on their way, wait returns
+// when all have arrived.
+#define GPU_UPLOAD_PIECE_BYTES (8u << 20)
+void *gpu_upload_begin(struct gpu *gpu, vkclip_error *err);
+bool gpu_upload_end(struct gpu *gpu, struct gpu_buffer *target, uint64_t offset_bytes,
+                    uint64_t byte_count, vkclip_error *err);
+bool gpu_upload_wait(struct gpu *gpu, vkclip_error *err);
+
+// ---- pipelines -------------------------------------------------------------------------------
+
+struct gpu_pipeline_source {
+    const char *name;
+    const uint32_t *spirv;
+    size_t spirv_bytes;
+    const uint32_t *constants; // specialization constants, ids 0, 1, 2, ...
+    uint32_t constant_count;
+};
+
+struct gpu_pipeline *gpu_pipeline_create(struct gpu *gpu, const struct gpu_pipeline_source *source,
+                                         vkclip_error *err);
+void gpu_pipeline_destroy(struct gpu *gpu, struct gpu_pipeline *pipeline);
+
+// The driver's compiled pipelines, kept in a file of this directory under a name made of device,
+// driver and program version. Loading takes whatever is sound there and ignores the rest;
+// saving writes a new file and renames it, and does nothing when nothing was compiled.
+void gpu_cache_load(struct gpu *gpu, const char *directory);
+void gpu_cache_save(struct gpu *gpu, const char *directory);
+
+// ---- work ------------------------------------------------------------------------------------
+
+struct gpu_range {
+    struct gpu_buffer *buffer;
+    uint64_t offset_bytes, size_bytes;
+};
+
+struct gpu_dispatch {
+    struct gpu_pipeline *pipeline;
+    struct gpu_range bindings[GPU_MAX_STORAGE_BINDINGS]; // a NULL buffer is not bound
+    unsigned char args[GPU_MAX_ARGS_BYTES];              // push constants
+    uint32_t args_bytes;
+    bool ends_submit; // the device may be interrupted after this one
+};
+
+struct gpu_recording_params {
+    const struct gpu_dispatch *dispatches; // run in this order, each sees what those before wrote
+    uint32_t dispatch_count;
+    struct gpu_range counts;      // uniform buffer all kernels read
+    struct gpu_buffer *groups;    // UPLOAD; [dispatch_count][3] u32 group counts
+    bool is_timed;
+};
+
+// Returns NULL on failure. Pipelines and buffers must outlive it.
+struct gpu_recording *gpu_recording_create(struct gpu *gpu,
+                                           const struct gpu_recording_params *params,
+                                           vkclip_error *err);
+void gpu_recording_destroy(struct gpu *gpu, struct gpu_recording *recording);
+
+// Runs it and waits. Fails with VKCLIP_ERROR_LOST when the device is lost or does not answer
+// within 10 s a submit; then every later call fails at once.
+bool gpu_recording_run(struct gpu *gpu, struct gpu_recording *recording, vkclip_error *err);
+
+// Device time of dispatch i in the last run of a timed recording, in nanoseconds.
+double gpu_recording_time_ns(const struct gpu_recording *recording, uint32_t i);
+
+#endif

@@ -1,0 +1,82 @@
+// internal.h: the structs of the gpu room, and the only header that includes volk.
+#ifndef VKCLIP_GPU_INTERNAL_H
+#define VKCLIP_GPU_INTERNAL_H
+
+#include <volk.h>
+
+#include "gpu/gpu.h"
+
+#define STAGING_PIECES 2
+
+struct staging_piece {
+    struct gpu_buffer *buffer;
+    VkCommandBuffer commands;
+    VkFence fence;
+    bool is_busy;
+};
+
+struct gpu {
+    vkclip_log log;
+    vkclip_device_facts facts;
+    VkPhysicalDevice physical;
+    VkPhysicalDeviceProperties properties;
+    VkPhysicalDeviceMemoryProperties memory;
+    VkDevice device;
+    struct VolkDeviceTable vk; // calls on this device
+    uint32_t queue_family;
+    VkQueue queue;
+    VkCommandPool pool;
+    VkDescriptorSetLayout set_layout; // 4 storage buffers, 1 uniform buffer, in every kernel
+    VkPipelineLayout pipeline_layout;
+    VkPipelineCache cache;
+    size_t cache_loaded_bytes;
+    struct staging_piece staging[STAGING_PIECES];
+    uint32_t staging_next;
+    double timestamp_ns; // of one tick
+    uint64_t timestamp_mask;
+    bool holds_instance;
+    bool is_lost;
+};
+
+struct gpu_buffer {
+    VkBuffer buffer;
+    VkDeviceMemory memory;
+    uint64_t size_bytes;
+    void *address; // NULL for device memory
+    bool is_coherent;
+};
+
+struct gpu_pipeline {
+    VkPipeline pipeline;
+};
+
+// A Vulkan call in a function that has `gpu` and `err` and a label `failed:`, which frees what
+// the function holds. Fills err and goes there unless the call succeeds.
+#define TRY_VK(call)                                                                               \
+    do {                                                                                           \
+        VkResult result_ = (call);                                                                 \
+        if (result_ != VK_SUCCESS) {                                                               \
+            gpu_fail(gpu, result_, #call, err);                                                    \
+            goto failed;                                                                           \
+        }                                                                                          \
+    } while (0)
+
+// Turns a VkResult into an error that names the call; marks the device lost where it is.
+// Returns false.
+bool gpu_fail(struct gpu *gpu, VkResult result, const char *call, vkclip_error *err);
+
+// False, with an error, once the device was lost.
+bool gpu_check_alive(struct gpu *gpu, vkclip_error *err);
+
+// Waits for a fence at most this long, then calls the device lost.
+bool gpu_wait(struct gpu *gpu, VkFence fence, uint64_t timeout_ns, vkclip_error *err);
+
+bool gpu_staging_create(struct gpu *gpu, vkclip_error *err);
+void gpu_staging_destroy(struct gpu *gpu);
+
+// Makes host writes visible to the device, or device writes to the host, where memory is not
+// coherent.
+bool gpu_buffer_flush(struct gpu *gpu, const struct gpu_buffer *buffer, vkclip_error *err);
+bool gpu_buffer_invalidate(struct gpu *gpu, const struct gpu_buffer *buffer, vkclip_error *err);
+
+#endif

@@ -1,0 +1,251 @@
+// memory.c: buffers with memory of their own, and the staging ring that fills device memory.
+#include "gpu/internal.h"
+
+#include <stdlib.h>
+
+// A staged copy of 8 MB takes milliseconds; far longer means the device hangs.
+#define UPLOAD_TIMEOUT_NS UINT64_C(10000000000)
+
+// Memory properties by preference, best first; the first type that has them and fits is taken.
+static const VkMemoryPropertyFlags wanted_flags[][4] = {
+    [GPU_MEMORY_DEVICE] = { VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0 },
+    [GPU_MEMORY_UPLOAD] = { VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                                VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
+                            VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT, 0 },
+    [GPU_MEMORY_READBACK] = { VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                                  VK_MEMORY_PROPERTY_HOST_CACHED_BIT |
+                                  VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
+                              VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                                  VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
+                              VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT, 0 },
+};
+
+// The type with the largest heap among those with the flags; weights belong in the whole of a
+// GPU's memory, not in its small host-visible window. UINT32_MAX when there is none.
+static uint32_t find_type(const struct gpu *gpu, uint32_t allowed, VkMemoryPropertyFlags flags)
+{
+    uint32_t best = UINT32_MAX;
+    for (uint32_t i = 0; i < gpu->memory.memoryTypeCount; i++) {
+        const VkMemoryType *type = &gpu->memory.memoryTypes[i];
+        if (!(allowed & 1u << i) || (type->propertyFlags & flags) != flags)
+            continue;
+        if (best == UINT32_MAX ||
+            gpu->memory.memoryHeaps[type->heapIndex].size >
+                gpu->memory.memoryHeaps[gpu->memory.memoryTypes[best].heapIndex].size)
+            best = i;
+    }
+    return best;
+}
+
+static bool allocate(struct gpu *gpu, struct gpu_buffer *buffer, enum gpu_memory memory,
+                     vkclip_error *err)
+{
+    VkMemoryRequirements need;
+    gpu->vk.vkGetBufferMemoryRequirements(gpu->device, buffer->buffer, &need);
+    uint32_t type = UINT32_MAX;
+    for (uint32_t i = 0; type == UINT32_MAX && (i == 0 || wanted_flags[memory][i - 1]); i++)
+        type = find_type(gpu, need.memoryTypeBits, wanted_flags[memory][i]);
+    bool is_host = memory != GPU_MEMORY_DEVICE;
+    if (type == UINT32_MAX ||
+        (is_host && !(gpu->memory.memoryTypes[type].propertyFlags &
+                      VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)))
+        return fail(err, VKCLIP_ERROR_DEVICE, "%s: no suitable memory type", gpu->facts.name);
+
+    buffer->is_coherent = gpu->memory.memoryTypes[type].propertyFlags &
+                          VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+    TRY_VK(gpu->vk.vkAllocateMemory(gpu->device,
+                                    &(VkMemoryAllocateInfo){
+                                        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+                                        .allocationSize = need.size,
+                                        .memoryTypeIndex = type,
+                                    },
+                                    NULL, &buffer->memory));
+    TRY_VK(gpu->vk.vkBindBufferMemory(gpu->device, buffer->buffer, buffer->memory, 0));
+    if (is_host)
+        TRY_VK(gpu->vk.vkMapMemory(gpu->device, buffer->memory, 0, VK_WHOLE_SIZE, 0,
+                                   &buffer->address));
+    return true;
+
+failed:
+    return false;
+}
+
+struct gpu_buffer *gpu_buffer_create(struct gpu *gpu, uint64_t size_bytes, enum gpu_memory memory,
+                                     vkclip_error *err)
+{
+    struct gpu_buffer *buffer = calloc(1, sizeof *buffer);
+    if (!buffer) {
+        fail(err, VKCLIP_ERROR_MEMORY, "no memory for a buffer");
+        return NULL;
+    }
+    buffer->size_bytes = size_bytes;
+    TRY_VK(gpu->vk.vkCreateBuffer(
+        gpu->device,
+        &(VkBufferCreateInfo){
+            .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+            .size = size_bytes,
+            .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT |
+                     (memory == GPU_MEMORY_UPLOAD
+                          ? VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT |
+                                VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT
+                          : 0),
+        },
+        NULL, &buffer->buffer));
+    if (allocate(gpu, buffer, memory, err))
+        return buffer;
+
+failed:
+    gpu_buffer_destroy(gpu, buffer);
+    return NULL;
+}
+
+void gpu_buffer_destroy(struct gpu *gpu, struct gpu_buffer *buffer)
+{
+    if (!buffer)
+        return;
+    gpu->vk.vkDestroyBuffer(gpu->device, buffer->buffer, NULL);
+    gpu->vk.vkFreeMemory(gpu->device, buffer->memory, NULL);
+    free(buffer);
+}
+
+void *gpu_buffer_address(const struct gpu_buffer *buffer)
+{
+    return buffer->address;
+}
+
+static VkMappedMemoryRange whole_range(const struct gpu_buffer *buffer)
+{
+    return (VkMappedMemoryRange){
+        .sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE,
+        .memory = buffer->memory,
+        .size = VK_WHOLE_SIZE,
+    };
+}
+
+bool gpu_buffer_flush(struct gpu *gpu, const struct gpu_buffer *buffer, vkclip_error *err)
+{
+    if (buffer->is_coherent)
+        return true;
+    VkMappedMemoryRange range = whole_range(buffer);
+    TRY_VK(gpu->vk.vkFlushMappedMemoryRanges(gpu->device, 1, &range));
+    return true;
+
+failed:
+    return false;
+}
+
+bool gpu_buffer_invalidate(struct gpu *gpu, const struct gpu_buffer *buffer, vkclip_error *err)
+{
+    if (buffer->is_coherent)
+        return true;
+    VkMappedMemoryRange range = whole_range(buffer);
+    TRY_VK(gpu->vk.vkInvalidateMappedMemoryRanges(gpu->device, 1, &range));
+    return true;
+
+failed:
+    return false;
+}
+
+// ---- staging ---------------------------------------------------------------------------------
+
+bool gpu_staging_create(struct gpu *gpu, vkclip_error *err)
+{
+    for (uint32_t i = 0; i < STAGING_PIECES; i++) {
+        struct staging_piece *piece = &gpu->staging[i];
+        piece->buffer = gpu_buffer_create(gpu, GPU_UPLOAD_PIECE_BYTES, GPU_MEMORY_UPLOAD, err);
+        if (!piece->buffer)
+            return false;
+        TRY_VK(gpu->vk.vkAllocateCommandBuffers(
+            gpu->device,
+            &(VkCommandBufferAllocateInfo){
+                .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                .commandPool = gpu->pool,
+                .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                .commandBufferCount = 1,
+            },
+            &piece->commands));
+        TRY_VK(gpu->vk.vkCreateFence(
+            gpu->device, &(VkFenceCreateInfo){ .sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO }, NULL,
+            &piece->fence));
+    }
+    return true;
+
+failed:
+    return false;
+}
+
+void gpu_staging_destroy(struct gpu *gpu)
+{
+    for (uint32_t i = 0; i < STAGING_PIECES; i++) {
+        gpu_buffer_destroy(gpu, gpu->staging[i].buffer);
+        gpu->vk.vkDestroyFence(gpu->device, gpu->staging[i].fence, NULL);
+    }
+}
+
+static bool wait_for_piece(struct gpu *gpu, struct staging_piece *piece, vkclip_error *err)
+{
+    if (!piece->is_busy)
+        return true;
+    if (!gpu_wait(gpu, piece->fence, UPLOAD_TIMEOUT_NS, err))
+        return false;
+    TRY_VK(gpu->vk.vkResetFences(gpu->device, 1, &piece->fence));
+    piece->is_busy = false;
+    return true;
+
+failed:
+    return false;
+}
+
+void *gpu_upload_begin(struct gpu *gpu, vkclip_error *err)
+{
+    struct staging_piece *piece = &gpu->staging[gpu->staging_next];
+    if (!gpu_check_alive(gpu, err) || !wait_for_piece(gpu, piece, err))
+        return NULL;
+    return piece->buffer->address;
+}
+
+bool gpu_upload_end(struct gpu *gpu, struct gpu_buffer *target, uint64_t offset_bytes,
+                    uint64_t byte_count, vkclip_error *err)
+{
+    struct staging_piece *piece = &gpu->staging[gpu->staging_next];
+    if (!gpu_buffer_flush(gpu, piece->buffer, err))
+        return false;
+    TRY_VK(gpu->vk.vkBeginCommandBuffer(
+        piece->commands, &(VkCommandBufferBeginInfo){
+                             .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+                             .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
+                         }));
+    gpu->vk.vkCmdCopyBuffer(
+        piece->commands, piece->buffer->buffer, target->buffer, 1,
+        &(VkBufferCopy){ .srcOffset = 0, .dstOffset = offset_bytes, .size = byte_count });
+    gpu->vk.vkCmdPipelineBarrier(piece->commands, VK_PIPELINE_STAGE_TRANSFER_BIT,
+                                 VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1,
+                                 &(VkMemoryBarrier){
+                                     .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                                     .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+                                     .dstAccessMask = VK_ACCESS_SHADER_READ_BIT,
+                                 },
+                                 0, NULL, 0, NULL);
+    TRY_VK(gpu->vk.vkEndCommandBuffer(piece->commands));
+    TRY_VK(gpu->vk.vkQueueSubmit(gpu->queue, 1,
+                                 &(VkSubmitInfo){
+                                     .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+                                     .commandBufferCount = 1,
+                                     .pCommandBuffers = &piece->commands,
+                                 },
+                                 piece->fence));
+    piece->is_busy = true;
+    gpu->staging_next = (gpu->staging_next + 1) % STAGING_PIECES;
+    return true;
+
+failed:
+    return false;
+}
+
+bool gpu_upload_wait(struct gpu *gpu, vkclip_error *err)
+{
+    for (uint32_t i = 0; i < STAGING_PIECES; i++)
+        if (!wait_for_piece(gpu, &gpu->staging[i], err))
+            return false;
+    return true;
+}

@@ -1,0 +1,200 @@
+// kernels.c: SPIR-V of every kernel and the shape each kind of device gets.
+#include "model/kernels.h"
+
+#include "shared/kernel_args.h"
+
+// clang-format off
+static const uint32_t patchify_f32[] = {
+#include "patchify_f32.spv.inc"
+};
+static const uint32_t patchify_f16[] = {
+#include "patchify_f16.spv.inc"
+};
+static const uint32_t embed_tokens_f32[] = {
+#include "embed_tokens_f32.spv.inc"
+};
+static const uint32_t embed_tokens_f16[] = {
+#include "embed_tokens_f16.spv.inc"
+};
+static const uint32_t layernorm_f32[] = {
+#include "layernorm_f32.spv.inc"
+};
+static const uint32_t layernorm_f16[] = {
+#include "layernorm_f16.spv.inc"
+};
+static const uint32_t linear_f32[] = {
+#include "linear_f32.spv.inc"
+};
+static const uint32_t linear_f16[] = {
+#include "linear_f16.spv.inc"
+};
+static const uint32_t linear_f16_f32[] = {
+#include "linear_f16_f32.spv.inc"
+};
+static const uint32_t attention_f32[] = {
+#include "attention_f32.spv.inc"
+};
+static const uint32_t attention_f16[] = {
+#include "attention_f16.spv.inc"
+};
+static const uint32_t normalize_f32[] = {
+#include "normalize_f32.spv.inc"
+};
+// clang-format on
+
+struct spirv {
+    const uint32_t *words;
+    size_t byte_count;
+};
+#define SPIRV(words) { words, sizeof words }
+
+static const struct {
+    const char *name;
+    struct spirv f32, f16;
+} sources[KERNEL_COUNT] = {
+    [KERNEL_PATCHIFY] = { "patchify", SPIRV(patchify_f32), SPIRV(patchify_f16) },
+    [KERNEL_EMBED_TOKENS] = { "embed_tokens", SPIRV(embed_tokens_f32), SPIRV(embed_tokens_f16) },
+    [KERNEL_LAYERNORM] = { "layernorm", SPIRV(layernorm_f32), SPIRV(layernorm_f16) },
+    [KERNEL_LINEAR] = { "linear", SPIRV(linear_f32), SPIRV(linear_f16) },
+    [KERNEL_LINEAR_NARROW] = { "linear", SPIRV(linear_f32), SPIRV(linear_f16) },
+    [KERNEL_LINEAR_F32] = { "linear", SPIRV(linear_f32), SPIRV(linear_f16_f32) },
+    [KERNEL_LINEAR_F32_NARROW] = { "linear", SPIRV(linear_f32), SPIRV(linear_f16_f32) },
+    [KERNEL_ATTENTION] = { "attention", SPIRV(attention_f32), SPIRV(attention_f16) },
+    [KERNEL_NORMALIZE] = { "normalize", SPIRV(normalize_f32), SPIRV(normalize_f32) },
+};
+
+// Tiles of linear, as specialization constants.
+struct linear_tile {
+    uint32_t workgroup_width, tile_rows, tile_cols, lanes_across, is_staged;
+};
+
+// What one kind of device gets. Measured on llvmpipe (Mesa 22.3.6, 2 cores of an EPYC, GFLOP a
+// core and second, 197 x 768 by 768 x 768): 14 with 12 x 16 outputs a lane, 8 with 12 x 4, 1.5
+// with shared memory, whose barriers a CPU pays dearly. GPUs get the textbook's 64 x 64 tile in
+// shared memory, within the 128 lanes and 16 KiB that Vulkan guarantees.
+struct device_shapes {
+    struct linear_tile linear, linear_narrow;
+    uint32_t row_width; // workgroup of layernorm and normalize
+    uint32_t lanes_per_row;
+    uint32_t attention_width; // queries a workgroup
+    uint32_t copy_width;      // workgroup of patchify and embed_tokens
+};
+
+static const struct device_shapes software_shapes = {
+    .linear = { 8, 12, 16, 2, 0 },
+    .linear_narrow = { 8, 12, 4, 8, 0 },
+    .row_width = 8,
+    .lanes_per_row = 1,
+    .attention_width = 8,
+    .copy_width = 32,
+};
+
+static const struct device_shapes hardware_shapes = {
+    .linear = { 128, 8, 4, 16, 1 },
+    .linear_narrow = { 64, 4, 4, 16, 0 },
+    .row_width = 64,
+    .lanes_per_row = 64,
+    .attention_width = 64,
+    .copy_width = 64,
+};
+
+const char *kernel_name(enum kernel kernel)
+{
+    return sources[kernel].name;
+}
+
+static bool create(struct kernels *kernels, enum kernel kernel, const uint32_t *constants,
+                   uint32_t constant_count, vkclip_error *err)
+{
+    const struct spirv *spirv = kernels->precision == VKCLIP_PRECISION_FP16
+                                    ? &sources[kernel].f16
+                                    : &sources[kernel].f32;
+    kernels->shapes[kernel].workgroup_width = constants[SPEC_WORKGROUP_WIDTH];
+    kernels->pipelines[kernel] =
+        gpu_pipeline_create(kernels->gpu,
+                            &(struct gpu_pipeline_source){
+                                .name = sources[kernel].name,
+                                .spirv = spirv->words,
+                                .spirv_bytes = spirv->byte_count,
+                                .constants = constants,
+                                .constant_count = constant_count,
+                            },
+                            err);
+    return kernels->pipelines[kernel] != NULL;
+}
+
+static bool create_linear(struct kernels *kernels, enum kernel kernel,
+                          const struct linear_tile *tile, vkclip_error *err)
+{
+    const uint32_t constants[] = {
+        [SPEC_WORKGROUP_WIDTH] = tile->workgroup_width,
+        [SPEC_TILE_ROWS] = tile->tile_rows,
+        [SPEC_TILE_COLS] = tile->tile_cols,
+        [SPEC_LANES_ACROSS] = tile->lanes_across,
+        [SPEC_IS_STAGED] = tile->is_staged,
+    };
+    kernels->shapes[kernel].rows = tile->workgroup_width / tile->lanes_across * tile->tile_rows;
+    kernels->shapes[kernel].cols = tile->lanes_across * tile->tile_cols;
+    return create(kernels, kernel, constants, 5, err);
+}
+
+static bool create_by_row(struct kernels *kernels, enum kernel kernel,
+                          const struct device_shapes *shapes, vkclip_error *err)
+{
+    const uint32_t constants[] = {
+        [SPEC_WORKGROUP_WIDTH] = shapes->row_width,
+        [SPEC_LANES_PER_ROW] = shapes->lanes_per_row,
+    };
+    kernels->shapes[kernel].rows = shapes->row_width / shapes->lanes_per_row;
+    return create(kernels, kernel, constants, 2, err);
+}
+
+static bool create_copy(struct kernels *kernels, enum kernel kernel,
+                        const struct device_shapes *shapes, vkclip_error *err)
+{
+    kernels->shapes[kernel].rows = 1;
+    return create(kernels, kernel, &shapes->copy_width, 1, err);
+}
+
+static bool create_attention(struct kernels *kernels, const struct device_shapes *shapes,
+                             uint32_t head_dim, vkclip_error *err)
+{
+    const uint32_t constants[] = {
+        [SPEC_WORKGROUP_WIDTH] = shapes->attention_width,
+        [SPEC_HEAD_DIM] = head_dim,
+    };
+    kernels->shapes[KERNEL_ATTENTION].rows = shapes->attention_width;
+    return create(kernels, KERNEL_ATTENTION, constants, 2, err);
+}
+
+bool kernels_init(struct kernels *kernels, struct gpu *gpu, vkclip_precision precision,
+                  uint32_t head_dim, vkclip_error *err)
+{
+    const vkclip_device_facts *facts = gpu_get_facts(gpu);
+    if (precision == VKCLIP_PRECISION_FP16 && !facts->has_fp16_storage)
+        return fail(err, VKCLIP_ERROR_DEVICE, "%s does not store fp16: use fp32", facts->name);
+
+    const struct device_shapes *shapes =
+        facts->kind == VKCLIP_DEVICE_SOFTWARE ? &software_shapes : &hardware_shapes;
+    *kernels = (struct kernels){
+        .gpu = gpu,
+        .precision = precision,
+        .element_bytes = precision == VKCLIP_PRECISION_FP16 ? 2 : 4,
+    };
+    return create_copy(kernels, KERNEL_PATCHIFY, shapes, err) &&
+           create_copy(kernels, KERNEL_EMBED_TOKENS, shapes, err) &&
+           create_by_row(kernels, KERNEL_LAYERNORM, shapes, err) &&
+           create_by_row(kernels, KERNEL_NORMALIZE, shapes, err) &&
+           create_linear(kernels, KERNEL_LINEAR, &shapes->linear, err) &&
+           create_linear(kernels, KERNEL_LINEAR_NARROW, &shapes->linear_narrow, err) &&
+           create_linear(kernels, KERNEL_LINEAR_F32, &shapes->linear, err) &&
+           create_linear(kernels, KERNEL_LINEAR_F32_NARROW, &shapes->linear_narrow, err) &&
+           create_attention(kernels, shapes, head_dim, err);
+}
+
+void kernels_finish(struct kernels *kernels)
+{
+    for (int i = 0; i < KERNEL_COUNT; i++)
+        gpu_pipeline_destroy(kernels->gpu, kernels->pipelines[i]);
+    *kernels = (struct kernels){ 0 };
+}

@@ -1,0 +1,480 @@
+// loader.c: checking, packing and uploading weights.
+#include "model/loader.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/half.h"
+
+// One allocation holds many tensors, since drivers limit their number; blocks this large still
+// fit the fragmented memory of small devices.
+#define BLOCK_BYTES (UINT64_C(256) << 20)
+
+// The coarsest alignment of bindings Vulkan allows, so that the checking pass knows the size
+// without knowing the device.
+#define ALIGNMENT 256
+
+#define MAX_NAME 160
+
+// ---- passes ----------------------------------------------------------------------------------
+
+bool loader_init(struct loader *loader, const struct weights *weights, uint32_t element_bytes,
+                 const vkclip_log *log, vkclip_error *err)
+{
+    *loader = (struct loader){ .weights = weights, .log = log, .element_bytes = element_bytes };
+    loader->is_expected = calloc(weights->count + 1, sizeof *loader->is_expected);
+    if (!loader->is_expected)
+        return fail(err, VKCLIP_ERROR_MEMORY, "no memory for %u tensor names", weights->count);
+    return true;
+}
+
+__attribute__((format(printf, 2, 3))) static void note_problem(struct loader *loader,
+                                                               const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+
+    log_line(loader->log, VKCLIP_LOG_ERROR, "%s", text);
+    loader->problem_count++;
+    if (!loader->error.status)
+        fail(&loader->error, VKCLIP_ERROR_MODEL, "%s", text);
+}
+
+bool loader_check(struct loader *loader, vkclip_error *err)
+{
+    for (uint32_t i = 0; i < loader->weights->count; i++)
+        if (!loader->is_expected[i]) {
+            char found[128];
+            weight_describe(&loader->weights->items[i], found, sizeof found);
+            note_problem(loader, "surplus tensor '%s' %s", loader->weights->items[i].name, found);
+        }
+    if (loader->error.status == VKCLIP_ERROR_MODEL && loader->problem_count > 1)
+        return fail(err, VKCLIP_ERROR_MODEL,
+                    "%s: %u tensors are not as this architecture has them, the first: %s",
+                    loader->weights->path, loader->problem_count, loader->error.message);
+    if (loader->error.status)
+        return fail(err, loader->error.status, "%s: %s", loader->weights->path,
+                    loader->error.message);
+    return true;
+}
+
+void loader_begin_upload(struct loader *loader, struct gpu *gpu, struct weight_memory *memory)
+{
+    loader->gpu = gpu;
+    loader->memory = memory;
+}
+
+bool loader_end_upload(struct loader *loader, vkclip_error *err)
+{
+    if (loader->error.status) {
+        if (err)
+            *err = loader->error;
+        return false;
+    }
+    return gpu_upload_wait(loader->gpu, err);
+}
+
+void loader_finish(struct loader *loader)
+{
+    free(loader->is_expected);
+    free(loader->scratch);
+    *loader = (struct loader){ 0 };
+}
+
+void weight_memory_finish(struct weight_memory *memory, struct gpu *gpu)
+{
+    for (uint32_t i = 0; i < memory->block_count; i++)
+        gpu_buffer_destroy(gpu, memory->blocks[i]);
+    *memory = (struct weight_memory){ 0 };
+}
+
+// ---- checking --------------------------------------------------------------------------------
+
+static bool is_float_type(enum weight_type type)
+{
+    return type == WEIGHT_F32 || type == WEIGHT_F16 || type == WEIGHT_BF16 || type == WEIGHT_F64;
+}
+
+// The tensor of that name and shape; a problem is noted and NULL returned when there is none.
+static const struct weight *expect(struct loader *loader, const char *name, uint32_t rank,
+                                   const uint64_t *shape)
+{
+    struct weight wanted = { .name = name, .type = WEIGHT_F32, .rank = rank };
+    memcpy(wanted.shape, shape, rank * sizeof *shape);
+    char want_text[128], found_text[128];
+    weight_describe(&wanted, want_text, sizeof want_text);
+
+    const struct weight *found = weights_find(loader->weights, name);
+    if (!found) {
+        note_problem(loader, "missing tensor '%s', expected %s", name, want_text);
+        return NULL;
+    }
+    loader->is_expected[found - loader->weights->items] = true;
+    bool is_shape = found->rank == rank &&
+                    memcmp(found->shape, shape, rank * sizeof *shape) == 0;
+    if (!is_shape || !is_float_type(found->type)) {
+        weight_describe(found, found_text, sizeof found_text);
+        note_problem(loader, "tensor '%s' is %s, expected %s", name, found_text, want_text);
+        return NULL;
+    }
+    if (!loader->gpu)
+        loader->parameter_count += found->element_count;
+    return found;
+}
+
+void loader_ignore(struct loader *loader, const char *name)
+{
+    const struct weight *found = weights_find(loader->weights, name);
+    if (found)
+        loader->is_expected[found - loader->weights->items] = true;
+}
+
+// ---- memory ----------------------------------------------------------------------------------
+
+static uint64_t align_up(uint64_t bytes, uint64_t alignment)
+{
+    return (bytes + alignment - 1) / alignment * alignment;
+}
+
+static bool add_block(struct loader *loader, uint64_t at_least_bytes)
+{
+    struct weight_memory *memory = loader->memory;
+    uint64_t rest = loader->need_bytes - memory->size_bytes;
+    loader->block_bytes = rest < BLOCK_BYTES ? rest : BLOCK_BYTES;
+    if (loader->block_bytes < at_least_bytes)
+        loader->block_bytes = at_least_bytes;
+    if (memory->block_count == LOADER_MAX_BLOCKS)
+        return fail(&loader->error, VKCLIP_ERROR_MEMORY, "the weights need more than %d blocks",
+                    LOADER_MAX_BLOCKS);
+    struct gpu_buffer *block =
+        gpu_buffer_create(loader->gpu, loader->block_bytes, GPU_MEMORY_DEVICE, &loader->error);
+    if (!block)
+        return false;
+    memory->blocks[memory->block_count++] = block;
+    loader->block_used = 0;
+    return true;
+}
+
+// Finds room for a tensor on the device. In the checking pass it only counts.
+static bool place(struct loader *loader, uint64_t size_bytes, struct gpu_range *range)
+{
+    uint64_t aligned = align_up(size_bytes, ALIGNMENT);
+    if (!loader->gpu) {
+        loader->need_bytes += aligned;
+        return false;
+    }
+    if (loader->error.status)
+        return false;
+    uint64_t limit = gpu_get_facts(loader->gpu)->storage_range_bytes;
+    if (size_bytes > limit)
+        return fail(&loader->error, VKCLIP_ERROR_MEMORY,
+                    "%s binds at most %" PRIu64 " bytes, a tensor of the model needs %" PRIu64,
+                    gpu_get_facts(loader->gpu)->name, limit, size_bytes);
+    bool is_full = loader->memory->block_count == 0 ||
+                   loader->block_used + aligned > loader->block_bytes;
+    if (is_full && !add_block(loader, aligned))
+        return false;
+    *range = (struct gpu_range){
+        .buffer = loader->memory->blocks[loader->memory->block_count - 1],
+        .offset_bytes = loader->block_used,
+        .size_bytes = size_bytes,
+    };
+    loader->block_used += aligned;
+    loader->memory->size_bytes += aligned;
+    return true;
+}
+
+static float *scratch(struct loader *loader, size_t count)
+{
+    if (loader->scratch_count < count) {
+        free(loader->scratch);
+        loader->scratch = malloc(count * sizeof *loader->scratch);
+        loader->scratch_count = loader->scratch ? count : 0;
+        if (!loader->scratch)
+            fail(&loader->error, VKCLIP_ERROR_MEMORY, "no memory to convert weights");
+    }
+    return loader->scratch;
+}
+
+static bool read_part(struct loader *loader, const struct weight *weight, uint64_t first,
+                      uint64_t count, float *out)
+{
+    return weights_read_f32(loader->weights, weight, first, count, out, &loader->error);
+}
+
+// ---- upload ----------------------------------------------------------------------------------
+
+// Element i of a staging piece, in the storage type of weights.
+static void store_f32(void *piece, size_t i, float value)
+{
+    ((float *)piece)[i] = value;
+}
+
+static void store_f16(void *piece, size_t i, float value)
+{
+    ((uint16_t *)piece)[i] = half_from_float(value);
+}
+
+// Half precision ends at 65504. A weight beyond it would become infinite without a word.
+static bool check_half_range(struct loader *loader, const struct weight *weight,
+                             const float *values, size_t count)
+{
+    if (loader->element_bytes == 4)
+        return true;
+    float largest = 0.0f;
+    for (size_t i = 0; i < count; i++)
+        largest = fmaxf(largest, isfinite(values[i]) ? fabsf(values[i]) : 0.0f);
+    if (largest < 65520.0f)
+        return true;
+    return fail(&loader->error, VKCLIP_ERROR_MODEL,
+                "%s: '%s' holds %g, beyond fp16: use fp32", loader->weights->path, weight->name,
+                (double)largest);
+}
+
+// Sends values as f32, a piece at a time.
+static void upload_f32(struct loader *loader, const float *values, size_t count,
+                       struct gpu_range target, uint64_t offset_bytes)
+{
+    const size_t piece_count = GPU_UPLOAD_PIECE_BYTES / sizeof *values;
+    for (size_t done = 0; done < count;) {
+        size_t now = count - done < piece_count ? count - done : piece_count;
+        void *piece = gpu_upload_begin(loader->gpu, &loader->error);
+        if (!piece)
+            return;
+        memcpy(piece, values + done, now * sizeof *values);
+        if (!gpu_upload_end(loader->gpu, target.buffer,
+                            target.offset_bytes + offset_bytes + done * sizeof *values,
+                            now * sizeof *values, &loader->error))
+            return;
+        done += now;
+    }
+}
+
+// Rows [first_row, first_row + rows) of a matrix -> one panel: input by input, 32 outputs each,
+// zeros where the matrix has fewer rows.
+static void pack_panel(const float *source, uint32_t rows, uint32_t in_cols, void *panel,
+                       bool is_half)
+{
+    for (uint32_t k = 0; k < in_cols; k++)
+        for (uint32_t c = 0; c < PANEL_COLS; c++) {
+            float value = c < rows ? source[(size_t)c * in_cols + k] : 0.0f;
+            size_t at = (size_t)k * PANEL_COLS + c;
+            if (is_half)
+                store_f16(panel, at, value);
+            else
+                store_f32(panel, at, value);
+        }
+}
+
+// Reads the rows of output `first` .. of several matrices that stand one under the other.
+static bool read_rows(struct loader *loader, const struct weight *const *matrices, uint32_t each,
+                      uint32_t in_cols, uint32_t first, uint32_t rows, float *out)
+{
+    while (rows > 0) {
+        const struct weight *matrix = matrices[first / each];
+        uint32_t row = first % each, now = each - row < rows ? each - row : rows;
+        size_t count = (size_t)now * in_cols;
+        if (!read_part(loader, matrix, (uint64_t)row * in_cols, count, out) ||
+            !check_half_range(loader, matrix, out, count))
+            return false;
+        out += count;
+        first += now;
+        rows -= now;
+    }
+    return true;
+}
+
+static void upload_panels(struct loader *loader, const struct weight *const *matrices,
+                          uint32_t each, uint32_t in_cols, uint32_t out_cols,
+                          struct gpu_range target)
+{
+    const uint64_t panel_bytes = (uint64_t)PANEL_COLS * in_cols * loader->element_bytes;
+    const uint32_t panel_count = (out_cols + PANEL_COLS - 1) / PANEL_COLS;
+    if (panel_bytes > GPU_UPLOAD_PIECE_BYTES) {
+        fail(&loader->error, VKCLIP_ERROR_MODEL, "'%s' has %u columns, too many to load",
+             matrices[0]->name, in_cols);
+        return;
+    }
+    const uint32_t at_once = (uint32_t)(GPU_UPLOAD_PIECE_BYTES / panel_bytes);
+    float *rows = scratch(loader, (size_t)PANEL_COLS * in_cols);
+    if (!rows)
+        return;
+
+    for (uint32_t first = 0; first < panel_count; first += at_once) {
+        uint32_t end = first + at_once < panel_count ? first + at_once : panel_count;
+        unsigned char *piece = gpu_upload_begin(loader->gpu, &loader->error);
+        if (!piece)
+            return;
+        for (uint32_t panel = first; panel < end; panel++) {
+            uint32_t row = panel * PANEL_COLS;
+            uint32_t count = out_cols - row < PANEL_COLS ? out_cols - row : PANEL_COLS;
+            if (!read_rows(loader, matrices, each, in_cols, row, count, rows))
+                return;
+            pack_panel(rows, count, in_cols, piece + (panel - first) * panel_bytes,
+                       loader->element_bytes == 2);
+        }
+        if (!gpu_upload_end(loader->gpu, target.buffer, target.offset_bytes + first * panel_bytes,
+                            (end - first) * panel_bytes, &loader->error))
+            return;
+    }
+}
+
+// Whole vectors, one after the other, as f32.
+static void upload_vectors(struct loader *loader, const struct weight *const *vectors,
+                           uint32_t count, uint32_t cols, struct gpu_range target)
+{
+    float *values = scratch(loader, cols);
+    for (uint32_t i = 0; values && i < count; i++) {
+        if (!read_part(loader, vectors[i], 0, cols, values))
+            return;
+        upload_f32(loader, values, cols, target, (uint64_t)i * cols * sizeof *values);
+    }
+}
+
+// ---- what towers ask for ---------------------------------------------------------------------
+
+#define MAX_STACKED 3
+
+static void load_matrix(struct loader *loader, const struct weight *const *matrices,
+                        uint32_t count, uint32_t in_cols, uint32_t out_cols,
+                        struct linear_weights *out)
+{
+    uint64_t padded = align_up((uint64_t)count * out_cols, PANEL_COLS);
+    out->in_cols = in_cols;
+    out->out_cols = count * out_cols;
+    if (place(loader, padded * in_cols * loader->element_bytes, &out->panels))
+        upload_panels(loader, matrices, out_cols, in_cols, out->out_cols, out->panels);
+}
+
+void loader_linear(struct loader *loader, const char *const *names, uint32_t name_count,
+                   uint32_t in_cols, uint32_t out_cols, bool has_bias, struct linear_weights *out)
+{
+    const struct weight *matrices[MAX_STACKED] = { 0 }, *biases[MAX_STACKED] = { 0 };
+    bool is_complete = true;
+    *out = (struct linear_weights){ 0 };
+    for (uint32_t i = 0; i < name_count; i++) {
+        char name[MAX_NAME];
+        snprintf(name, sizeof name, "%s.weight", names[i]);
+        matrices[i] = expect(loader, name, 2, (uint64_t[]){ out_cols, in_cols });
+        snprintf(name, sizeof name, "%s.bias", names[i]);
+        if (has_bias)
+            biases[i] = expect(loader, name, 1, (uint64_t[]){ out_cols });
+        is_complete = is_complete && matrices[i] && (biases[i] || !has_bias);
+    }
+    if (!is_complete)
+        return;
+
+    load_matrix(loader, matrices, name_count, in_cols, out_cols, out);
+    if (has_bias && place(loader, (uint64_t)name_count * out_cols * sizeof(float), &out->bias))
+        upload_vectors(loader, biases, name_count, out_cols, out->bias);
+}
+
+void loader_patch_linear(struct loader *loader, const char *name, uint32_t size_px,
+                         uint32_t out_cols, struct linear_weights *out)
+{
+    char full_name[MAX_NAME];
+    snprintf(full_name, sizeof full_name, "%s.weight", name);
+    *out = (struct linear_weights){ 0 };
+    const struct weight *kernel =
+        expect(loader, full_name, 4, (uint64_t[]){ out_cols, 3, size_px, size_px });
+    if (kernel)
+        load_matrix(loader, &kernel, 1, 3 * size_px * size_px, out_cols, out);
+}
+
+void loader_norm(struct loader *loader, const char *name, uint32_t cols, struct norm_weights *out)
+{
+    char full_name[MAX_NAME];
+    *out = (struct norm_weights){ .cols = cols };
+    snprintf(full_name, sizeof full_name, "%s.weight", name);
+    const struct weight *gain = expect(loader, full_name, 1, (uint64_t[]){ cols });
+    snprintf(full_name, sizeof full_name, "%s.bias", name);
+    const struct weight *bias = expect(loader, full_name, 1, (uint64_t[]){ cols });
+    if (gain && bias && place(loader, 2 * (uint64_t)cols * sizeof(float), &out->gain_bias))
+        upload_vectors(loader, (const struct weight *[]){ gain, bias }, 2, cols, out->gain_bias);
+}
+
+static void upload_table(struct loader *loader, const struct weight *table, uint32_t rows,
+                         uint32_t cols, struct gpu_range target)
+{
+    const size_t row_bytes = (size_t)cols * loader->element_bytes;
+    const size_t count = (size_t)rows * cols;
+    const size_t at_once = GPU_UPLOAD_PIECE_BYTES / row_bytes * cols;
+    float *values = scratch(loader, at_once);
+    for (size_t done = 0; values && done < count;) {
+        size_t now = count - done < at_once ? count - done : at_once;
+        void *piece = gpu_upload_begin(loader->gpu, &loader->error);
+        if (!piece || !read_part(loader, table, done, now, values) ||
+            !check_half_range(loader, table, values, now))
+            return;
+        for (size_t i = 0; i < now; i++)
+            if (loader->element_bytes == 2)
+                store_f16(piece, i, values[i]);
+            else
+                store_f32(piece, i, values[i]);
+        if (!gpu_upload_end(loader->gpu, target.buffer,
+                            target.offset_bytes + done * loader->element_bytes,
+                            now * loader->element_bytes, &loader->error))
+            return;
+        done += now;
+    }
+}
+
+void loader_table(struct loader *loader, const char *name, uint32_t rows, uint32_t cols,
+                  struct gpu_range *out)
+{
+    const struct weight *table = expect(loader, name, 2, (uint64_t[]){ rows, cols });
+    if (table && place(loader, (uint64_t)rows * cols * loader->element_bytes, out))
+        upload_table(loader, table, rows, cols, *out);
+}
+
+static void upload_places(struct loader *loader, const struct weight *base,
+                          const struct weight *first, const struct weight *rest, size_t rows,
+                          size_t cols, struct gpu_range target)
+{
+    float *values = scratch(loader, (rows + 2) * cols);
+    if (!values)
+        return;
+    float *first_row = values + rows * cols, *rest_row = first_row + cols;
+    if (!read_part(loader, base, 0, rows * cols, values) ||
+        !read_part(loader, first, 0, cols, first_row) ||
+        !read_part(loader, rest, 0, cols, rest_row))
+        return;
+    for (size_t row = 0; row < rows; row++)
+        for (size_t c = 0; c < cols; c++)
+            values[row * cols + c] += row == 0 ? first_row[c] : rest_row[c];
+    upload_f32(loader, values, rows * cols, target, 0);
+}
+
+void loader_places(struct loader *loader, const struct place_source *base,
+                   const struct place_source *first, const struct place_source *rest,
+                   struct gpu_range *out)
+{
+    const struct weight *table = expect(loader, base->name, base->rank, base->shape);
+    const struct weight *first_row = expect(loader, first->name, first->rank, first->shape);
+    // One tensor may serve both; it is counted once.
+    const struct weight *rest_row =
+        strcmp(first->name, rest->name) == 0
+            ? first_row
+            : expect(loader, rest->name, rest->rank, rest->shape);
+    if (!table || !first_row || !rest_row)
+        return;
+    uint64_t cols = base->shape[base->rank - 1], rows = base->shape[base->rank - 2];
+    if (place(loader, rows * cols * sizeof(float), out))
+        upload_places(loader, table, first_row, rest_row, (size_t)rows, (size_t)cols, *out);
+}
+
+void loader_scalar(struct loader *loader, const char *name, float *out)
+{
+    const struct weight *found = weights_find(loader->weights, name);
+    uint32_t rank = found && found->rank == 1 ? 1 : 0; // open_clip accepts [1] as well
+    const struct weight *scalar = expect(loader, name, rank, (uint64_t[]){ 1 });
+    if (scalar)
+        read_part(loader, scalar, 0, 1, out);
+}

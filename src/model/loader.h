@@ -1,0 +1,96 @@
+// loader.h: weights by name and shape -> device memory, in the layouts the kernels read.
+//
+// The towers name what they need once (vit_load, bert_load); that code runs twice. The first
+// pass has no device: it checks names and shapes, notes every problem, and adds up how much
+// memory is needed. The second reads, converts, packs and uploads.
+#ifndef VKCLIP_MODEL_LOADER_H
+#define VKCLIP_MODEL_LOADER_H
+
+#include "base/log.h"
+#include "host/weights.h"
+#include "model/plan.h"
+
+#define LOADER_MAX_BLOCKS 64
+
+// Device memory of one model.
+struct weight_memory {
+    struct gpu_buffer *blocks[LOADER_MAX_BLOCKS];
+    uint32_t block_count;
+    uint64_t size_bytes;
+};
+
+struct loader {
+    const struct weights *weights;
+    const vkclip_log *log;
+    vkclip_error error; // first one wins
+    // Checking.
+    bool *is_expected; // [weights->count]
+    uint32_t problem_count;
+    uint64_t parameter_count;
+    uint64_t need_bytes; // of device memory
+    uint32_t element_bytes;
+    // Uploading; gpu is NULL in the checking pass.
+    struct gpu *gpu;
+    struct weight_memory *memory;
+    uint64_t block_used, block_bytes; // of the last block
+    float *scratch;
+    size_t scratch_count;
+};
+
+// Begins the checking pass; element_bytes, 2 or 4, is the storage type of weights.
+bool loader_init(struct loader *loader, const struct weights *weights, uint32_t element_bytes,
+                 const vkclip_log *log, vkclip_error *err);
+
+// Reports all problems of the checking pass, surplus tensors included: each to the log, the
+// count in err.
+bool loader_check(struct loader *loader, vkclip_error *err);
+
+// Begins the upload pass of a loader that was checked.
+void loader_begin_upload(struct loader *loader, struct gpu *gpu, struct weight_memory *memory);
+
+// Ends it: waits for the copies and reports the first error.
+bool loader_end_upload(struct loader *loader, vkclip_error *err);
+
+void loader_finish(struct loader *loader);
+
+void weight_memory_finish(struct weight_memory *memory, struct gpu *gpu);
+
+// ---- what towers ask for ---------------------------------------------------------------------
+
+// Linear weights "<name>.weight" [out_cols, in_cols] and, where has_bias, "<name>.bias". Several
+// names of the same shape are put one under the other, as BERT's query, key and value.
+void loader_linear(struct loader *loader, const char *const *names, uint32_t name_count,
+                   uint32_t in_cols, uint32_t out_cols, bool has_bias, struct linear_weights *out);
+
+// A convolution whose kernel does not overlap, "<name>.weight" [out_cols, 3, size, size], as the
+// matrix it is. Its bias is taken by loader_places.
+void loader_patch_linear(struct loader *loader, const char *name, uint32_t size_px,
+                         uint32_t out_cols, struct linear_weights *out);
+
+// "<name>.weight" and "<name>.bias", [cols] each.
+void loader_norm(struct loader *loader, const char *name, uint32_t cols, struct norm_weights *out);
+
+// "<name>" [rows, cols] in the storage type of weights.
+void loader_table(struct loader *loader, const char *name, uint32_t rows, uint32_t cols,
+                  struct gpu_range *out);
+
+// A tensor that may have leading dimensions of 1, and the row of it that is meant.
+struct place_source {
+    const char *name;
+    uint32_t rank;
+    uint64_t shape[3];
+};
+
+// f32 rows that are added to embeddings: base [.., rows, cols], plus the first row of `first` in
+// row 0 and the first row of `rest` in all others.
+void loader_places(struct loader *loader, const struct place_source *base,
+                   const struct place_source *first, const struct place_source *rest,
+                   struct gpu_range *out);
+
+// A single f32 on the host, rank 0 or [1].
+void loader_scalar(struct loader *loader, const char *name, float *out);
+
+// Takes a tensor off the surplus list when it is there; it is not read.
+void loader_ignore(struct loader *loader, const char *name);
+
+#endif

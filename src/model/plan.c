@@ -1,0 +1,483 @@
+// plan.c: steps and tensors -> lifetimes -> one arena -> one recording.
+#include "model/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// BiomedCLIP's towers have 88 steps and 92 tensors; a ViT of 40 layers has 281.
+#define MAX_STEPS   1024
+#define MAX_TENSORS 1024
+
+// A binding is a tensor of the plan or a range that exists already.
+#define NO_TENSOR UINT32_MAX
+struct binding {
+    uint32_t tensor;
+    struct gpu_range range;
+};
+
+enum group_count { GROUPS_BY_SEQUENCES, GROUPS_BY_TOKENS, GROUPS_BY_TILES };
+
+struct step {
+    enum kernel kernel;
+    struct binding bindings[GPU_MAX_STORAGE_BINDINGS];
+    unsigned char args[GPU_MAX_ARGS_BYTES];
+    uint32_t args_bytes;
+    enum group_count counted; // what the workgroups along x divide among them
+    uint32_t per_group;       // and how many of it one takes
+    uint32_t groups_y;
+    double row_flop;  // a row
+    double pair_flop; // a query and key
+};
+
+struct plan_tensor {
+    uint64_t row_bytes;
+    uint64_t size_bytes; // at the plan's limits
+    uint64_t offset_bytes;
+    uint32_t first_step, last_step; // that use it
+};
+
+struct plan {
+    const struct kernels *kernels;
+    struct plan_limits limits;
+    double submit_gflop;
+    vkclip_error error;
+    struct step steps[MAX_STEPS];
+    uint32_t step_count;
+    struct plan_tensor tensors[MAX_TENSORS];
+    uint32_t tensor_count;
+    struct gpu_buffer *counts, *groups;
+    struct gpu_recording *recording;
+    struct plan_run last_run;
+};
+
+struct plan *plan_create(const struct kernels *kernels, const struct plan_limits *limits,
+                         double submit_gflop)
+{
+    struct plan *plan = calloc(1, sizeof *plan);
+    if (!plan)
+        return NULL;
+    plan->kernels = kernels;
+    plan->limits = *limits;
+    plan->submit_gflop = submit_gflop;
+    return plan;
+}
+
+void plan_destroy(struct plan *plan)
+{
+    if (!plan)
+        return;
+    struct gpu *gpu = plan->kernels->gpu;
+    gpu_recording_destroy(gpu, plan->recording);
+    gpu_buffer_destroy(gpu, plan->counts);
+    gpu_buffer_destroy(gpu, plan->groups);
+    free(plan);
+}
+
+// ---- tensors ---------------------------------------------------------------------------------
+
+static uint32_t rows_at_limit(const struct plan *plan, uint32_t rows)
+{
+    return rows == ROWS_TOKENS ? plan->limits.tokens : plan->limits.sequences;
+}
+
+static struct tensor new_tensor(struct plan *plan, uint32_t rows, uint32_t cols,
+                                uint32_t element_bytes)
+{
+    if (plan->tensor_count == MAX_TENSORS) {
+        fail(&plan->error, VKCLIP_ERROR_MODEL, "the model needs more than %d tensors", MAX_TENSORS);
+        return (struct tensor){ 0 };
+    }
+    struct plan_tensor *tensor = &plan->tensors[plan->tensor_count];
+    tensor->row_bytes = (uint64_t)cols * element_bytes;
+    tensor->size_bytes = rows_at_limit(plan, rows) * tensor->row_bytes;
+    tensor->first_step = UINT32_MAX;
+    return (struct tensor){ .index = plan->tensor_count++, .rows = rows, .cols = cols };
+}
+
+static struct binding use(struct plan *plan, struct tensor tensor)
+{
+    struct plan_tensor *used = &plan->tensors[tensor.index];
+    if (used->first_step == UINT32_MAX)
+        used->first_step = plan->step_count;
+    used->last_step = plan->step_count;
+    return (struct binding){ .tensor = tensor.index };
+}
+
+static struct binding use_range(struct gpu_range range)
+{
+    return (struct binding){ .tensor = NO_TENSOR, .range = range };
+}
+
+struct tensor plan_cls_rows(struct tensor x)
+{
+    return (struct tensor){ .index = x.index, .rows = ROWS_SEQUENCES, .cols = x.cols };
+}
+
+// ---- steps -----------------------------------------------------------------------------------
+
+static void add_step(struct plan *plan, struct step step, const void *args, size_t args_bytes)
+{
+    if (plan->error.status)
+        return;
+    if (plan->step_count == MAX_STEPS) {
+        fail(&plan->error, VKCLIP_ERROR_MODEL, "the model needs more than %d steps", MAX_STEPS);
+        return;
+    }
+    memcpy(step.args, args, args_bytes);
+    step.args_bytes = (uint32_t)args_bytes;
+    plan->steps[plan->step_count++] = step;
+}
+
+static enum group_count group_rows(uint32_t rows)
+{
+    return rows == ROWS_TOKENS ? GROUPS_BY_TOKENS : GROUPS_BY_SEQUENCES;
+}
+
+struct tensor plan_patchify(struct plan *plan, struct gpu_range pixels, struct gpu_range places,
+                            const struct patchify_args *args, struct tensor *x)
+{
+    uint32_t cols = 3 * args->patch_size_px * args->patch_size_px;
+    struct tensor patches = new_tensor(plan, ROWS_TOKENS, cols, plan->kernels->element_bytes);
+    *x = new_tensor(plan, ROWS_TOKENS, args->width, sizeof(float));
+    add_step(plan,
+             (struct step){
+                 .kernel = KERNEL_PATCHIFY,
+                 .bindings = { use_range(pixels), use_range(places), use(plan, patches),
+                               use(plan, *x) },
+                 .counted = GROUPS_BY_TOKENS,
+                 .per_group = 1,
+                 .groups_y = 1,
+             },
+             args, sizeof *args);
+    return patches;
+}
+
+struct tensor plan_embed_tokens(struct plan *plan, struct gpu_range tokens, struct gpu_range words,
+                                struct gpu_range places, uint32_t width)
+{
+    struct tensor x = new_tensor(plan, ROWS_TOKENS, width, sizeof(float));
+    add_step(plan,
+             (struct step){
+                 .kernel = KERNEL_EMBED_TOKENS,
+                 .bindings = { use_range(tokens), use_range(words), use_range(places),
+                               use(plan, x) },
+                 .counted = GROUPS_BY_TOKENS,
+                 .per_group = 1,
+                 .groups_y = 1,
+             },
+             &(struct embed_tokens_args){ .width = width }, sizeof(struct embed_tokens_args));
+    return x;
+}
+
+static struct tensor add_layernorm(struct plan *plan, struct tensor x, const struct norm_weights *w,
+                                   float epsilon, bool replaces)
+{
+    if (w->cols != x.cols)
+        fail(&plan->error, VKCLIP_ERROR_MODEL, "layernorm: %u columns, %u gains", x.cols, w->cols);
+    struct tensor y = new_tensor(plan, x.rows, x.cols, plan->kernels->element_bytes);
+    add_step(plan,
+             (struct step){
+                 .kernel = KERNEL_LAYERNORM,
+                 .bindings = { use(plan, x), use_range(w->gain_bias), use(plan, y),
+                               { .tensor = NO_TENSOR } },
+                 .counted = group_rows(x.rows),
+                 .per_group = plan->kernels->shapes[KERNEL_LAYERNORM].rows,
+                 .groups_y = 1,
+             },
+             &(struct layernorm_args){
+                 .rows = x.rows, .cols = x.cols, .epsilon = epsilon, .replaces = replaces },
+             sizeof(struct layernorm_args));
+    return y;
+}
+
+struct tensor plan_layernorm(struct plan *plan, struct tensor x, const struct norm_weights *w,
+                             float epsilon)
+{
+    return add_layernorm(plan, x, w, epsilon, false);
+}
+
+struct tensor plan_layernorm_replace(struct plan *plan, struct tensor x,
+                                     const struct norm_weights *w, float epsilon)
+{
+    return add_layernorm(plan, x, w, epsilon, true);
+}
+
+// Few rows get the narrow tile: the wide one would compute rows that are not there.
+static void add_linear(struct plan *plan, enum kernel wide, enum kernel narrow, struct tensor x,
+                       const struct linear_weights *w, struct tensor y, struct linear_args args)
+{
+    if (w->in_cols != x.cols || x.cols % 4 != 0)
+        fail(&plan->error, VKCLIP_ERROR_MODEL,
+             "linear: %u columns for %u weights a row; both must be equal multiples of 4", x.cols,
+             w->in_cols);
+    bool is_narrow = rows_at_limit(plan, x.rows) <= plan->kernels->shapes[wide].rows;
+    enum kernel kernel = is_narrow ? narrow : wide;
+    const struct kernel_shape *shape = &plan->kernels->shapes[kernel];
+
+    args.rows = x.rows;
+    args.in_cols = w->in_cols;
+    args.out_cols = w->out_cols;
+    args.has_bias = w->bias.buffer != NULL;
+    add_step(plan,
+             (struct step){
+                 .kernel = kernel,
+                 // The kernel names its bias even where it does not read it.
+                 .bindings = { use(plan, x), use_range(w->panels),
+                               use_range(w->bias.buffer ? w->bias : w->panels), use(plan, y) },
+                 .counted = group_rows(x.rows),
+                 .per_group = shape->rows,
+                 .groups_y = (w->out_cols + shape->cols - 1) / shape->cols,
+                 .row_flop = 2.0 * w->in_cols * w->out_cols,
+             },
+             &args, sizeof args);
+}
+
+struct tensor plan_linear(struct plan *plan, struct tensor x, const struct linear_weights *w,
+                          const struct plan_linear_options *options)
+{
+    struct tensor y = new_tensor(plan, x.rows, w->out_cols, plan->kernels->element_bytes);
+    add_linear(plan, KERNEL_LINEAR, KERNEL_LINEAR_NARROW, x, w, y,
+               (struct linear_args){ .scaled_cols = options->scaled_cols,
+                                     .scale = options->scale,
+                                     .has_gelu = options->has_gelu });
+    return y;
+}
+
+void plan_linear_add(struct plan *plan, struct tensor x, const struct linear_weights *w,
+                     struct tensor y)
+{
+    if (y.cols != w->out_cols || y.rows != x.rows)
+        fail(&plan->error, VKCLIP_ERROR_MODEL, "linear: %u outputs added to %u columns",
+             w->out_cols, y.cols);
+    add_linear(plan, KERNEL_LINEAR_F32, KERNEL_LINEAR_F32_NARROW, x, w, y,
+               (struct linear_args){ .adds = 1 });
+}
+
+struct tensor plan_linear_f32(struct plan *plan, struct tensor x, const struct linear_weights *w)
+{
+    struct tensor y = new_tensor(plan, x.rows, w->out_cols, sizeof(float));
+    add_linear(plan, KERNEL_LINEAR_F32, KERNEL_LINEAR_F32_NARROW, x, w, y,
+               (struct linear_args){ 0 });
+    return y;
+}
+
+static struct tensor add_attention(struct plan *plan, struct tensor qkv, struct gpu_range tiles,
+                                   uint32_t head_count, uint32_t rows)
+{
+    uint32_t width = qkv.cols / 3;
+    struct tensor y = new_tensor(plan, rows, width, plan->kernels->element_bytes);
+    add_step(plan,
+             (struct step){
+                 .kernel = KERNEL_ATTENTION,
+                 .bindings = { use(plan, qkv), use_range(tiles), use(plan, y),
+                               { .tensor = NO_TENSOR } },
+                 .counted = rows == ROWS_TOKENS ? GROUPS_BY_TILES : GROUPS_BY_SEQUENCES,
+                 .per_group = 1,
+                 .groups_y = head_count,
+                 .pair_flop = 4.0 * width,
+             },
+             &(struct attention_args){ .width = width }, sizeof(struct attention_args));
+    return y;
+}
+
+struct tensor plan_attention(struct plan *plan, struct tensor qkv, struct gpu_range tiles,
+                             uint32_t head_count)
+{
+    return add_attention(plan, qkv, tiles, head_count, ROWS_TOKENS);
+}
+
+struct tensor plan_attention_cls(struct plan *plan, struct tensor qkv, struct gpu_range tiles,
+                                 uint32_t head_count)
+{
+    return add_attention(plan, qkv, tiles, head_count, ROWS_SEQUENCES);
+}
+
+void plan_normalize(struct plan *plan, struct tensor x, struct gpu_range out)
+{
+    add_step(plan,
+             (struct step){
+                 .kernel = KERNEL_NORMALIZE,
+                 .bindings = { use(plan, x), { .tensor = NO_TENSOR }, { .tensor = NO_TENSOR },
+                               use_range(out) },
+                 .counted = GROUPS_BY_SEQUENCES,
+                 .per_group = plan->kernels->shapes[KERNEL_NORMALIZE].rows,
+                 .groups_y = 1,
+             },
+             &(struct normalize_args){ .cols = x.cols }, sizeof(struct normalize_args));
+}
+
+// ---- layout ----------------------------------------------------------------------------------
+
+static bool live_together(const struct plan_tensor *a, const struct plan_tensor *b)
+{
+    return a->first_step <= b->last_step && b->first_step <= a->last_step;
+}
+
+// The lowest place where the tensor meets no tensor placed before that lives at the same time.
+static uint64_t find_place(const struct plan *plan, uint32_t index, uint64_t alignment)
+{
+    const struct plan_tensor *tensor = &plan->tensors[index];
+    uint64_t offset = 0;
+    for (uint32_t i = 0; i < index; i++) {
+        const struct plan_tensor *other = &plan->tensors[i];
+        bool is_apart = offset + tensor->size_bytes <= other->offset_bytes ||
+                        other->offset_bytes + other->size_bytes <= offset;
+        if (is_apart || !live_together(tensor, other))
+            continue;
+        offset = other->offset_bytes + other->size_bytes;
+        offset = (offset + alignment - 1) / alignment * alignment;
+        i = UINT32_MAX; // look at all of them again from the new place
+    }
+    return offset;
+}
+
+bool plan_layout(struct plan *plan, uint64_t *arena_bytes, vkclip_error *err)
+{
+    if (plan->error.status)
+        return fail(err, plan->error.status, "%s", plan->error.message);
+
+    const struct gpu *gpu = plan->kernels->gpu;
+    const uint64_t range_limit = gpu_get_facts(gpu)->storage_range_bytes;
+    *arena_bytes = 0;
+    for (uint32_t i = 0; i < plan->tensor_count; i++) {
+        struct plan_tensor *tensor = &plan->tensors[i];
+        if (tensor->size_bytes > range_limit)
+            return fail(err, VKCLIP_ERROR_MEMORY,
+                        "%s binds at most %llu bytes, an activation of the model needs %llu",
+                        gpu_get_facts(gpu)->name, (unsigned long long)range_limit,
+                        (unsigned long long)tensor->size_bytes);
+        tensor->offset_bytes = find_place(plan, i, gpu_offset_alignment(gpu));
+        if (*arena_bytes < tensor->offset_bytes + tensor->size_bytes)
+            *arena_bytes = tensor->offset_bytes + tensor->size_bytes;
+    }
+    return true;
+}
+
+struct gpu_range plan_tensor_range(const struct plan *plan, struct tensor tensor,
+                                   struct gpu_buffer *arena)
+{
+    return (struct gpu_range){
+        .buffer = arena,
+        .offset_bytes = plan->tensors[tensor.index].offset_bytes,
+        .size_bytes = plan->tensors[tensor.index].size_bytes,
+    };
+}
+
+// ---- recording and running -------------------------------------------------------------------
+
+// Queries times keys when every sequence is as long as it may be.
+static double pairs_at_limit(const struct plan *plan)
+{
+    return (double)plan->limits.tokens * plan->limits.longest;
+}
+
+static double gflop_at_limit(const struct plan *plan, const struct step *step)
+{
+    bool is_tokens = step->counted == GROUPS_BY_TOKENS;
+    double rows = is_tokens ? plan->limits.tokens : plan->limits.sequences;
+    return (rows * step->row_flop + pairs_at_limit(plan) * step->pair_flop) * 1e-9;
+}
+
+// A submit ends where the next step would carry it over the limit.
+static void cut_into_submits(const struct plan *plan, struct gpu_dispatch *dispatches)
+{
+    double gflop = 0.0;
+    for (uint32_t i = 0; i < plan->step_count; i++) {
+        double next = gflop_at_limit(plan, &plan->steps[i]);
+        if (i > 0 && gflop + next > plan->submit_gflop) {
+            dispatches[i - 1].ends_submit = true;
+            gflop = 0.0;
+        }
+        gflop += next;
+    }
+}
+
+static struct gpu_dispatch *make_dispatches(const struct plan *plan, struct gpu_buffer *arena)
+{
+    struct gpu_dispatch *dispatches = calloc(plan->step_count, sizeof *dispatches);
+    if (!dispatches)
+        return NULL;
+    for (uint32_t i = 0; i < plan->step_count; i++) {
+        const struct step *step = &plan->steps[i];
+        dispatches[i].pipeline = plan->kernels->pipelines[step->kernel];
+        dispatches[i].args_bytes = step->args_bytes;
+        memcpy(dispatches[i].args, step->args, step->args_bytes);
+        for (uint32_t j = 0; j < GPU_MAX_STORAGE_BINDINGS; j++) {
+            const struct binding *binding = &step->bindings[j];
+            dispatches[i].bindings[j] =
+                binding->tensor == NO_TENSOR
+                    ? binding->range
+                    : plan_tensor_range(plan, (struct tensor){ .index = binding->tensor }, arena);
+        }
+    }
+    cut_into_submits(plan, dispatches);
+    return dispatches;
+}
+
+bool plan_record(struct plan *plan, struct gpu_buffer *arena, bool is_timed, vkclip_error *err)
+{
+    struct gpu *gpu = plan->kernels->gpu;
+    gpu_recording_destroy(gpu, plan->recording);
+    plan->recording = NULL;
+    if (!plan->counts)
+        plan->counts =
+            gpu_buffer_create(gpu, sizeof(struct run_counts), GPU_MEMORY_UPLOAD, err);
+    if (!plan->groups)
+        plan->groups = gpu_buffer_create(gpu, plan->step_count * 3 * sizeof(uint32_t),
+                                         GPU_MEMORY_UPLOAD, err);
+    if (!plan->counts || !plan->groups)
+        return false;
+
+    struct gpu_dispatch *dispatches = make_dispatches(plan, arena);
+    if (!dispatches)
+        return fail(err, VKCLIP_ERROR_MEMORY, "no memory for a plan");
+    plan->recording = gpu_recording_create(
+        gpu,
+        &(struct gpu_recording_params){
+            .dispatches = dispatches,
+            .dispatch_count = plan->step_count,
+            .counts = { .buffer = plan->counts, .size_bytes = sizeof(struct run_counts) },
+            .groups = plan->groups,
+            .is_timed = is_timed,
+        },
+        err);
+    free(dispatches);
+    return plan->recording != NULL;
+}
+
+static uint32_t group_count(const struct step *step, const struct plan_run *run)
+{
+    uint32_t count = step->counted == GROUPS_BY_TOKENS  ? run->counts.tokens
+                     : step->counted == GROUPS_BY_TILES ? run->tile_count
+                                                        : run->counts.sequences;
+    return (count + step->per_group - 1) / step->per_group;
+}
+
+bool plan_run(struct plan *plan, const struct plan_run *run, vkclip_error *err)
+{
+    uint32_t *groups = gpu_buffer_address(plan->groups);
+    for (uint32_t i = 0; i < plan->step_count; i++) {
+        groups[3 * i] = group_count(&plan->steps[i], run);
+        groups[3 * i + 1] = plan->steps[i].groups_y;
+        groups[3 * i + 2] = 1;
+    }
+    memcpy(gpu_buffer_address(plan->counts), &run->counts, sizeof run->counts);
+    plan->last_run = *run;
+    return gpu_recording_run(plan->kernels->gpu, plan->recording, err);
+}
+
+void plan_add_times(const struct plan *plan, vkclip_kernel_time rows[KERNEL_COUNT])
+{
+    const struct plan_run *run = &plan->last_run;
+    for (uint32_t i = 0; i < plan->step_count; i++) {
+        const struct step *step = &plan->steps[i];
+        bool is_tokens = step->counted == GROUPS_BY_TOKENS;
+        double row_count = is_tokens ? run->counts.tokens : run->counts.sequences;
+        double pairs =
+            step->counted == GROUPS_BY_TILES ? run->attention_pairs : run->cls_pairs;
+        rows[step->kernel].calls++;
+        rows[step->kernel].milliseconds += gpu_recording_time_ns(plan->recording, i) * 1e-6;
+        rows[step->kernel].gflop +=
+            (row_count * step->row_flop + pairs * step->pair_flop) * 1e-9;
+    }
+}

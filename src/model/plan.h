@@ -1,0 +1,121 @@
+// plan.h: a forward pass as a list of steps on named tensors.
+//
+// A tower is written as calls that each append a step and return the tensor it makes (vit.c,
+// bert.c). The plan knows the first and last use of every tensor, so it can lay them out in one
+// piece of memory, and turns the steps into one recording that is replayed for every run.
+// Errors are collected: the first one wins, later calls do nothing, plan_layout reports it.
+#ifndef VKCLIP_MODEL_PLAN_H
+#define VKCLIP_MODEL_PLAN_H
+
+#include "model/kernels.h"
+#include "shared/kernel_args.h"
+
+// ---- weights on the device -------------------------------------------------------------------
+
+struct linear_weights {
+    uint32_t in_cols, out_cols;
+    struct gpu_range panels; // elements, see PANEL_COLS
+    struct gpu_range bias;   // f32; no buffer where there is none
+};
+
+struct norm_weights {
+    uint32_t cols;
+    struct gpu_range gain_bias; // f32
+};
+
+// ---- tensors ---------------------------------------------------------------------------------
+
+// A handle; the plan owns the tensor.
+struct tensor {
+    uint32_t index;
+    uint32_t rows; // ROWS_...
+    uint32_t cols;
+};
+
+// The largest run a plan is made for.
+struct plan_limits {
+    uint32_t sequences;
+    uint32_t tokens;
+    uint32_t longest; // sequence, in tokens
+};
+
+// One run: what is in the input buffers.
+struct plan_run {
+    struct run_counts counts;
+    uint32_t tile_count;   // attention tiles; the first counts.sequences are the [CLS] queries
+    double attention_pairs; // queries times keys of all tiles, for the statistics
+    double cls_pairs;      // of the [CLS] tiles alone
+};
+
+struct plan;
+
+// Makes an empty plan; submit_gflop is how much work one submit may be at the limits. NULL when
+// there is no memory.
+struct plan *plan_create(const struct kernels *kernels, const struct plan_limits *limits,
+                         double submit_gflop);
+void plan_destroy(struct plan *plan);
+
+// ---- steps -----------------------------------------------------------------------------------
+
+struct plan_linear_options {
+    bool has_gelu;
+    uint32_t scaled_cols; // so many outputs, from the first, are multiplied by scale
+    float scale;
+};
+
+// Pixels [sequences, size, size, 3] u8 -> patches, and the rows x they will be added to.
+//   places  [1 + patches, width] f32: [CLS] token and positions, patch bias included
+struct tensor plan_patchify(struct plan *plan, struct gpu_range pixels, struct gpu_range places,
+                            const struct patchify_args *args, struct tensor *x);
+
+// Tokens (struct token, a row each) -> x [tokens, width] f32.
+struct tensor plan_embed_tokens(struct plan *plan, struct gpu_range tokens, struct gpu_range words,
+                                struct gpu_range places, uint32_t width);
+
+// y = norm(x).
+struct tensor plan_layernorm(struct plan *plan, struct tensor x, const struct norm_weights *w,
+                             float epsilon);
+// y = norm(x), and x becomes y.
+struct tensor plan_layernorm_replace(struct plan *plan, struct tensor x,
+                                     const struct norm_weights *w, float epsilon);
+
+struct tensor plan_linear(struct plan *plan, struct tensor x, const struct linear_weights *w,
+                          const struct plan_linear_options *options);
+// y += x w^T + bias.
+void plan_linear_add(struct plan *plan, struct tensor x, const struct linear_weights *w,
+                     struct tensor y);
+// f32 output, for embeddings.
+struct tensor plan_linear_f32(struct plan *plan, struct tensor x, const struct linear_weights *w);
+
+// qkv [tokens, 3 * width] -> [tokens, width]; head_count heads. tiles is the table of a run.
+struct tensor plan_attention(struct plan *plan, struct tensor qkv, struct gpu_range tiles,
+                             uint32_t head_count);
+// The same for the [CLS] queries alone -> [sequences, width].
+struct tensor plan_attention_cls(struct plan *plan, struct tensor qkv, struct gpu_range tiles,
+                                 uint32_t head_count);
+
+// The [CLS] rows of x, which come first.
+struct tensor plan_cls_rows(struct tensor x);
+
+// out [sequences, cols] f32 = x of unit length.
+void plan_normalize(struct plan *plan, struct tensor x, struct gpu_range out);
+
+// ---- running ---------------------------------------------------------------------------------
+
+// Lays the tensors out; fails with the first error of the steps.
+bool plan_layout(struct plan *plan, uint64_t *arena_bytes, vkclip_error *err);
+
+// Records the steps over an arena of at least that size. Call once more to record anew.
+bool plan_record(struct plan *plan, struct gpu_buffer *arena, bool is_timed, vkclip_error *err);
+
+// Runs within the limits; blocks.
+bool plan_run(struct plan *plan, const struct plan_run *run, vkclip_error *err);
+
+// Adds time and work of the last run of a timed plan to rows by kernel name.
+void plan_add_times(const struct plan *plan, vkclip_kernel_time rows[KERNEL_COUNT]);
+
+// Where a tensor lies, for tests that look inside: in the arena, rows packed.
+struct gpu_range plan_tensor_range(const struct plan *plan, struct tensor tensor,
+                                   struct gpu_buffer *arena);
+
+#endif
