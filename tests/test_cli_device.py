@@ -1,0 +1,279 @@
+#!/usr/bin/env python3
+"""Tests of the vkclip program on a Vulkan device, with the demo model.
+
+    test_cli_device.py VKCLIP [WORD...]
+
+runs the cases whose name has one of the words, or all. Standard library only. A case that needs
+the demo model or a Vulkan device is skipped, and says so, where there is none. A name carries the
+id of the fault it plants, where there is one.
+"""
+import csv
+import io
+import json
+import math
+import os
+import pathlib
+import random
+import stat
+import struct
+import subprocess
+import sys
+
+from cli_testing import *
+
+@case("device")
+def c02_locale_changes_no_number(tmp):
+    line = ("classify", "--format", "json", "-l", "round cells", "-l", "star cells", IMAGES[0])
+    want = fine(*line).out
+    for locale in ("tr_TR.UTF-8", "de_DE.UTF-8"):
+        assert fine(*line, env={"LC_ALL": locale, "HOME": None, "XDG_CACHE_HOME": None}).out == want
+
+
+@case("device")
+def f04_an_unusable_cache_directory_is_done_without(tmp):
+    line = ("classify", "-l", "round cells", IMAGES[0])
+    want = fine(*line).out
+    (tmp / "file").write_text("not a directory")
+    (tmp / "planted").mkdir()
+    (tmp / "planted/vkclip").symlink_to(tmp)
+    for cache in (tmp / "file", tmp / "planted", "/proc", "/nonexistent"):
+        assert fine(*line, env={"XDG_CACHE_HOME": str(cache)}).out == want
+    leftovers(tmp, "file", "planted")
+    fresh = tmp / "fresh"
+    fine(*line, env={"XDG_CACHE_HOME": str(fresh)})
+    assert stat.S_IMODE(os.stat(fresh / "vkclip").st_mode) == 0o700
+
+
+@case("device")
+def label_files_may_have_crlf_a_mark_and_blank_lines(tmp):
+    content = b"\xef\xbb\xbfround cells\r\n\r\nstar cells\n\nring cells"
+    (tmp / "labels").write_bytes(content)
+    want = classify("-l", "round cells", "-l", "star cells", "-l", "ring cells", IMAGES[0])
+    assert classify("--labels", str(tmp / "labels"), IMAGES[0]) == want
+    assert classify("--labels", "-", IMAGES[0], stdin=content) == want
+
+
+@case("device")
+def devices_are_listed_with_one_default(tmp):
+    listed = json.loads(fine("devices", "--json").out)
+    assert [device["index"] for device in listed] == list(range(len(listed)))
+    assert sum(device["default"] for device in listed) == 1
+    table = fine("devices").out.decode().splitlines()
+    assert sum(line.startswith("*") for line in table[:-1]) == 1
+    assert all(any(device["name"] in line for line in table) for device in listed)
+
+
+@case("device")
+def d04_a_device_that_is_not_there_is_refused(tmp):
+    for name in ("99", "no such device", "-1", "4294967296", ""):
+        result = run("classify", "-d", name, "-l", "x", IMAGES[0])
+        assert result.status in (2, 3) and len(result.errors) == 1, (name, result.status, result.err)
+        assert not result.out
+
+
+@case("device")
+def a_device_is_chosen_by_index_and_by_name(tmp):
+    default = next(d for d in json.loads(fine("devices", "--json").out) if d["default"])
+    line = ("-l", "round cells", IMAGES[0])
+    want = classify(*line)
+    assert classify("-d", str(default["index"]), *line) == want
+    assert classify("-d", default["name"].upper(), *line) == want
+
+
+@case("device")
+def the_software_driver_is_named_unless_quiet(tmp):
+    default = next(d for d in json.loads(fine("devices", "--json").out) if d["default"])
+    if default["type"] != "software":
+        raise Skip("the default device is a GPU")
+    line = ("classify", "-l", "round cells", IMAGES[0])
+    lines = fine(*line).err.decode().splitlines()
+    assert lines == [f"no GPU found: running on the software driver {default['name']}"], lines
+    assert not fine(*line, "-q").err
+    assert not fine(*line, "-d", str(default["index"])).err
+
+
+LABELS = ["purple round cells", "pink spindle cells", "brown star cells", "blue ring cells"]
+LABEL_OPTIONS = [word for label in LABELS for word in ("-l", label)]
+
+
+@case("device")
+def json_has_all_labels_best_first_and_sums_to_one(tmp):
+    lines = classify(*LABEL_OPTIONS, *IMAGES)
+    assert [line["image"] for line in lines] == IMAGES
+    for line in lines:
+        assert sorted(label["label"] for label in line["labels"]) == sorted(LABELS)
+        probabilities = [label["probability"] for label in line["labels"]]
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert abs(sum(probabilities) - 1) < 1e-5
+        logits = [label["logit"] for label in line["labels"]]
+        for label in line["labels"]:
+            want = math.exp(label["logit"] - max(logits))
+            want /= sum(math.exp(logit - max(logits)) for logit in logits)
+            assert abs(label["probability"] - want) < 1e-5 and -1 <= label["cosine"] <= 1
+
+
+@case("device")
+def floats_in_json_round_trip(tmp):
+    for line in classify(*LABEL_OPTIONS, IMAGES[0]):
+        for label in line["labels"]:
+            for key in ("probability", "logit", "cosine"):
+                as_float = struct.unpack("f", struct.pack("f", label[key]))[0]
+                assert float("%.9g" % as_float) == label[key]
+
+
+@case("device")
+def csv_and_table_agree_with_json(tmp):
+    lines = classify(*LABEL_OPTIONS, *IMAGES[:2])
+    text = fine("classify", "--format", "csv", *LABEL_OPTIONS, *IMAGES[:2]).out.decode()
+    assert text.count("\r\n") == text.count("\n") == 1 + 2 * len(LABELS)
+    table = list(csv.DictReader(io.StringIO(text, newline="")))
+    flat = [(line["image"], label["label"], label["probability"], label["logit"], label["cosine"])
+            for line in lines for label in line["labels"]]
+    assert [(row["image"], row["label"], float(row["probability"]), float(row["logit"]),
+             float(row["cosine"])) for row in table] == flat
+    shown = fine("classify", *LABEL_OPTIONS, *IMAGES[:2]).out.decode()
+    for image, label, probability, _, cosine in flat:
+        assert image in shown and label in shown
+        assert f"{100 * probability:6.2f} %" in shown and f"{cosine:7.4f}" in shown
+
+
+@case("device")
+def top_shows_the_best_of_all_labels(tmp):
+    everything = classify(*LABEL_OPTIONS, IMAGES[0])[0]["labels"]
+    assert classify("--top", "2", *LABEL_OPTIONS, IMAGES[0])[0]["labels"] == everything[:2]
+    assert classify("--top", "99", *LABEL_OPTIONS, IMAGES[0])[0]["labels"] == everything
+
+
+@case("device")
+def t07_one_label_and_equal_labels_are_fine(tmp):
+    only = classify("-l", "round cells", IMAGES[0])[0]["labels"]
+    assert len(only) == 1 and only[0]["probability"] == 1
+    twice = classify("-l", "round cells", "-l", "round cells", IMAGES[0])[0]["labels"]
+    assert [label["probability"] for label in twice] == [0.5, 0.5]
+
+
+@case("device")
+def t07_ten_thousand_labels_are_fine(tmp):
+    count = 500 if "VKCLIP_QUICK" in os.environ else 10000
+    labels = "\n".join(f"cell {i}" for i in range(count)).encode()
+    got = classify("--labels", "-", "--template", "{}", IMAGES[0], stdin=labels)[0]["labels"]
+    assert len(got) == count and abs(sum(label["probability"] for label in got) - 1) < 1e-3
+
+
+@case("device")
+def c05_hostile_labels_stay_valid_json_and_csv(tmp):
+    generator = random.Random(5)
+    pieces = [b'"', b"\\", b",", b"\t", b"\r", b"\x1b[2J", b"\x01", b"\x7f", b"\xff", b"\xc0\xaf",
+              b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82", "é€😀".encode(), b"cell", b" "]
+    labels = [b"x" + b"".join(generator.choices(pieces, k=generator.randrange(1, 12)))
+              for _ in range(200)]
+    options = [word for label in labels for word in ("-l", label)]
+    want = sorted(label.decode(errors="replace") for label in labels)
+    got = classify(*options, IMAGES[0])[0]["labels"]
+    assert sorted(label["label"] for label in got) == want
+    text = fine("classify", "--format", "csv", *options, IMAGES[0]).out.decode()
+    assert sorted(row["label"] for row in csv.DictReader(io.StringIO(text, newline=""))) == want
+    table = fine("classify", *options, IMAGES[0]).out
+    table.decode()
+    assert b"\x1b" not in table and b"\r" not in table
+
+
+@case("device")
+def t06_labels_that_look_like_options_are_taken_literally(tmp):
+    got = classify("-l", "--help", "-l-m", "--label=-q", "--", IMAGES[0])[0]["labels"]
+    assert sorted(label["label"] for label in got) == ["--help", "-m", "-q"]
+
+
+@case("device")
+def classify_agrees_with_the_embeddings(tmp):
+    fine("embed", "image", "-o", str(tmp / "i.npy"), *IMAGES)
+    fine("embed", "text", "-o", str(tmp / "t.npy"),
+         *(f"this is a photo of {label}" for label in LABELS))
+    images, texts = rows(tmp / "i.npy"), rows(tmp / "t.npy")
+    assert all(abs(dot(row, row) - 1) < 1e-5 for row in images + texts)
+    for line, image in zip(classify(*LABEL_OPTIONS, *IMAGES), images):
+        for label in line["labels"]:
+            assert abs(label["cosine"] - dot(image, texts[LABELS.index(label["label"])])) < 1e-5
+
+
+@case("device")
+def several_templates_are_averaged(tmp):
+    templates = ["a micrograph of {}", "{} under the microscope", "slide"]
+    prompts = ["a micrograph of ring cells", "ring cells under the microscope", "slide ring cells"]
+    fine("embed", "image", "-o", str(tmp / "i.npy"), IMAGES[0])
+    fine("embed", "text", "-o", str(tmp / "t.npy"), "--texts", "-", stdin="\n".join(prompts).encode())
+    mean = [sum(column) / 3 for column in zip(*rows(tmp / "t.npy"))]
+    want = dot(rows(tmp / "i.npy")[0], mean) / math.sqrt(dot(mean, mean))
+    options = [word for template in templates for word in ("--template", template)]
+    got = classify("-l", "ring cells", *options, IMAGES[0])[0]["labels"][0]["cosine"]
+    assert abs(got - want) < 1e-5, (got, want)
+
+
+@case("device")
+def x06_the_batch_changes_no_bit(tmp):
+    for batch in ("1", "3", "8"):
+        fine("embed", "image", "--batch", batch, "-o", str(tmp / f"{batch}.npy"), *IMAGES)
+    content = {(tmp / f"{batch}.npy").read_bytes() for batch in ("1", "3", "8")}
+    assert len(content) == 1
+
+
+@case("device")
+def unreadable_images_do_not_stop_the_others(tmp):
+    (tmp / "broken.png").write_bytes(pathlib.Path(IMAGES[0]).read_bytes()[:2000])
+    broken = str(tmp / "broken.png")
+    paths = [broken, IMAGES[0], str(tmp), IMAGES[1]]
+    result = run("classify", "--format", "json", "-l", "round cells", *paths)
+    assert result.status == 1 and len(result.errors) == 2 and broken in result.errors[0]
+    assert [line["image"] for line in json_lines(result)] == IMAGES[:2]
+    result = run("embed", "image", "-o", str(tmp / "o.npy"), *paths)
+    assert result.status == 1 and [any(row) for row in rows(tmp / "o.npy")] == [False, True] * 2
+
+
+@case("device")
+def f03_classify_stops_when_its_output_is_full(tmp):
+    with open("/dev/full", "wb") as full:
+        result = run("classify", "-l", "round cells", *(IMAGES * 100), stdout=full)
+    assert result.status == 1 and len(result.errors) == 1, result.err
+
+
+@case("device")
+def nothing_is_drawn_when_standard_error_is_no_terminal(tmp):
+    assert b"\r" not in fine("embed", "image", "-o", str(tmp / "o.npy"), *IMAGES).err
+
+
+@case("device")
+def progress_on_a_terminal_is_erased_in_the_end(tmp):
+    controller, terminal = os.openpty()
+    process = subprocess.Popen([PROGRAM, "embed", "image", "-m", str(MODEL), "-d", "0", "-o",
+                                str(tmp / "o.npy"), *IMAGES], stderr=terminal)
+    os.close(terminal)
+    drawn = b""
+    while True:
+        try:
+            piece = os.read(controller, 4096)
+        except OSError: # how Linux tells that the other side was closed
+            break
+        if not piece:
+            break
+        drawn += piece
+    os.close(controller)
+    assert process.wait() == 0
+    assert f"{len(IMAGES)} of {len(IMAGES)} pictures".encode() in drawn, drawn
+    assert drawn.endswith(b"\r\x1b[K"), drawn
+
+
+@case("device")
+def bench_measures_both_towers(tmp):
+    result = json.loads(fine("bench", "--runs", "1", "--batch", "2", "--json").out)
+    assert [(m["what"], m["batch"]) for m in result["measurements"]] == [
+        ("image", 1), ("image", 2), ("text", 1), ("text", 32)]
+    assert all(m["median_s"] > 0 and m["per_s"] > 0 for m in result["measurements"])
+    assert result["ready_s"] > 0 and result["peak_memory_bytes"] > 1e6
+    for tower in ("image_kernels", "text_kernels"):
+        kernels = result[tower]["kernels"]
+        assert not kernels or sum(k["gflop"] for k in kernels) > 0
+    table = fine("bench", "--runs", "2", "--batch", "2").out.decode()
+    assert "image  x 2" in table and "peak memory" in table
+
+
+sys.exit(main())
