@@ -8,7 +8,6 @@ the demo model or a Vulkan device is skipped, and says so, where there is none. 
 id of the fault it plants, where there is one.
 """
 import json
-import math
 import os
 import pathlib
 import resource
@@ -116,8 +115,11 @@ def c02_closed_standard_streams_do_not_lend_their_numbers(tmp):
         for number in range(3):
             os.close(number)
     target = tmp / "o.npy"
-    result = run("preprocess", "-o", str(target), IMAGES[0], preexec_fn=close_all)
-    assert result.status == 0 and read_npy(target)[0][0] == 1
+    for close in (lambda: os.close(2), close_all):
+        # The message about the image that is missing must not end up in the file.
+        result = run("preprocess", "-o", str(target), str(tmp / "missing"), IMAGES[0],
+                     preexec_fn=close)
+        assert result.status == 1 and read_npy(target)[0][0] == 2
 
 
 @case("side")
