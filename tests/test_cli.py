@@ -377,14 +377,14 @@ def d01_without_a_driver_the_error_has_a_remedy(tmp):
     env = {name: "/nonexistent" for name in ("VK_ICD_FILENAMES", "VK_DRIVER_FILES")}
     for line in (["devices"], ["devices", "--json"]):
         result = refused(3, *line, env=env)
-        assert b"\nhint: install" in b"\n" + result.err
+        assert b"\nhint: " in result.err
 
 
 @case("weights")
 def d01_classify_without_a_driver_has_the_same_remedy(tmp):
     env = {name: "/nonexistent" for name in ("VK_ICD_FILENAMES", "VK_DRIVER_FILES")}
     result = refused(3, "classify", "-l", "x", IMAGES[0], env=env)
-    assert b"hint: install" in result.err
+    assert b"\nhint: " in result.err
 
 
 @case("weights")

@@ -18,6 +18,10 @@ bool session_check_options(const struct command *command, const struct session_o
         options_refuse(command, "--quiet and --verbose contradict each other");
         return false;
     }
+    if (options->device && !options->device[0]) {
+        options_refuse(command, "--device is empty");
+        return false;
+    }
     report_init((struct report_settings){options->is_quiet, options->is_verbose});
     return true;
 }
@@ -52,13 +56,13 @@ void session_hint_devices(void)
         return;
     }
 #if defined(__APPLE__)
-    report_hint("install MoltenVK and the Vulkan loader: brew install molten-vk vulkan-loader");
+    report_hint("brew install molten-vk vulkan-loader");
 #elif defined(_WIN32)
-    report_hint("install the graphics driver of the maker of your GPU; it brings Vulkan");
+    report_hint("the driver from the maker of your GPU brings Vulkan");
 #else
-    report_hint("install a Vulkan driver: the GPU's own, or a software one: Debian and Ubuntu: apt "
-                "install libvulkan1 mesa-vulkan-drivers; Fedora: dnf install vulkan-loader "
-                "mesa-vulkan-drivers; Arch: pacman -S vulkan-icd-loader vulkan-swrast");
+    report_hint("Debian, Ubuntu: apt install libvulkan1 mesa-vulkan-drivers; Fedora: dnf install "
+                "vulkan-loader mesa-vulkan-drivers; Arch: pacman -S vulkan-icd-loader "
+                "vulkan-swrast");
 #endif
 }
 
