@@ -231,7 +231,7 @@ struct gpu *gpu_create(const char *choice, const vkclip_log *log, vkclip_error *
 
     gpu->holds_instance = instance_acquire(err);
     struct device_list list;
-    uint32_t index;
+    uint32_t index = 0;
     if (!gpu->holds_instance || !instance_devices(&list, err) ||
         !choose_device(&list, choice, &index, err))
         goto failed;
