@@ -124,6 +124,7 @@ size_t image_pixel_bytes(enum image_mode mode)
     switch (mode) {
     case IMAGE_LA:
     case IMAGE_I16:
+    case IMAGE_I:
         return 2;
     case IMAGE_RGB:
         return 3;

@@ -16,6 +16,7 @@ enum image_mode {
     IMAGE_RGB,     // "RGB":  3 bytes
     IMAGE_RGBA,    // "RGBA": 4 bytes
     IMAGE_I16,     // "I;16": 1 uint16_t, host order
+    IMAGE_I,       // "I":    1 uint16_t as well; resizing does not clamp in between
     IMAGE_CMYK,    // "CMYK": 4 bytes, inverted as Pillow gives them
 };
 

@@ -41,11 +41,13 @@ static bool is_known_layout(const struct bmp *bmp)
     return false;
 }
 
-// The caller made sure that the header is inside the file.
+// Masks beyond the file's end stay 0, which is no known layout.
 static void read_masks(struct bmp *bmp, const struct image_source *source)
 {
     if (bmp->compression == BMP_BITFIELDS) {
         uint32_t mask_count = bmp->header_bytes >= 56 ? 4 : 3;
+        if (source->byte_count < BMP_MASKS_AT + 4 * mask_count)
+            return;
         for (uint32_t i = 0; i < mask_count; i++)
             bmp->masks[i] = read_u32(source->bytes + BMP_MASKS_AT + 4 * i);
     } else if (bmp->bits == 16 || bmp->bits == 32) {
@@ -65,7 +67,7 @@ static bool read_header(struct bmp *bmp, const struct stb_file *file,
     if (bmp->header_bytes != 12 && (bmp->header_bytes < 40 || bmp->header_bytes > 256))
         return stb_fail(file, source, "unknown header", err);
     bmp->palette_at = BMP_FILE_BYTES + bmp->header_bytes;
-    if (source->byte_count < bmp->palette_at + 12)
+    if (source->byte_count < bmp->palette_at)
         return stb_fail(file, source, "truncated header", err);
 
     if (bmp->header_bytes == 12) {
@@ -111,7 +113,6 @@ static bool check_header(const struct bmp *bmp, const struct stb_file *file,
 static uint32_t read_palette(const struct bmp *bmp, const struct image_source *source,
                              uint8_t *palette)
 {
-    palette_init(palette);
     uint32_t wanted = 1u << bmp->bits;
     if (bmp->palette_count > 0 && bmp->palette_count < wanted)
         wanted = bmp->palette_count;

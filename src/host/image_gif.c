@@ -44,7 +44,7 @@ static bool read_palette(struct gif *gif, const struct image_source *source, uin
     const uint8_t *entries = take(gif, source, 3 * (size_t)entry_count);
     if (!entries)
         return false;
-    palette_init(palette);
+    memset(palette, 0, 256 * 3); // a local palette replaces the whole global one
     memcpy(palette, entries, 3 * (size_t)entry_count);
     gif->entry_count = entry_count;
     return true;

@@ -56,12 +56,10 @@ static bool read_palette(spng_ctx *spng, const struct image_source *source, stru
     int status = spng_get_plte(spng, &palette);
     if (status != 0)
         return fail_spng(source, status, err);
-    // Entries the file does not give are grey, as in a fresh Pillow palette.
-    for (uint32_t i = 0; i < 256; i++) {
-        bool is_given = i < palette.n_entries;
-        image->palette[3 * i + 0] = is_given ? palette.entries[i].red : (uint8_t)i;
-        image->palette[3 * i + 1] = is_given ? palette.entries[i].green : (uint8_t)i;
-        image->palette[3 * i + 2] = is_given ? palette.entries[i].blue : (uint8_t)i;
+    for (uint32_t i = 0; i < palette.n_entries; i++) { // the others stay black, as in Pillow
+        image->palette[3 * i + 0] = palette.entries[i].red;
+        image->palette[3 * i + 1] = palette.entries[i].green;
+        image->palette[3 * i + 2] = palette.entries[i].blue;
     }
     return true;
 }

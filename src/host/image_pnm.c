@@ -63,7 +63,7 @@ static void convert_samples(const struct pnm *pnm, const uint8_t *bytes, struct 
     for (size_t i = 0; i < count; i++) {
         uint32_t value =
             pnm->largest > 255 ? (uint32_t)bytes[2 * i] << 8 | bytes[2 * i + 1] : bytes[i];
-        if (image->mode == IMAGE_I16)
+        if (image->mode == IMAGE_I)
             wide[i] = (uint16_t)scale(value, pnm->largest, 65535);
         else
             image->pixels[i] = (uint8_t)scale(value, pnm->largest, 255);
@@ -77,7 +77,7 @@ bool image_decode_pnm(struct image *image, const struct image_source *source, vk
     if (!read_number(&pnm, source, &pnm.width_px) || !read_number(&pnm, source, &pnm.height_px) ||
         !read_number(&pnm, source, &pnm.largest) || pnm.largest == 0 || pnm.largest > 65535)
         return stb_fail(&file, source, "damaged header", err);
-    enum image_mode mode = pnm.channels == 3 ? IMAGE_RGB : pnm.largest > 255 ? IMAGE_I16 : IMAGE_L;
+    enum image_mode mode = pnm.channels == 3 ? IMAGE_RGB : pnm.largest > 255 ? IMAGE_I : IMAGE_L;
     if (!image_check_size(source, pnm.width_px, pnm.height_px, err))
         return false;
 

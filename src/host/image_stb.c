@@ -10,6 +10,7 @@
 #define STBI_ONLY_GIF
 #define STBI_ONLY_TGA
 #define STBI_ONLY_PNM
+#define STBI_ONLY_PSD // never offered one; the PNM reader of 2.28 to 2.30 calls a function of it
 #define STBI_NO_STDIO
 #define STBI_NO_SIMD
 #define STBI_ASSERT(condition) ((void)0)
@@ -121,12 +122,6 @@ bool stb_unpack(const struct stb_file *file, const struct image_source *source, 
         return fail(err, VKCLIP_ERROR_MEMORY, "%s: no memory for %u x %u pixels", source->name,
                     width_px, height_px);
     return stb_fail(file, source, reason ? reason : "damaged picture data", err);
-}
-
-void palette_init(uint8_t palette[256 * 3])
-{
-    for (uint32_t i = 0; i < 256; i++)
-        memset(palette + 3 * i, (int)i, 3);
 }
 
 bool palette_is_grey(const uint8_t palette[256 * 3], uint32_t entry_count)

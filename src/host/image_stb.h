@@ -41,9 +41,6 @@ bool stb_fail(const struct stb_file *file, const struct image_source *source, co
 bool stb_unpack(const struct stb_file *file, const struct image_source *source, uint32_t width_px,
                 uint32_t height_px, uint32_t channels, uint8_t **pixels, vkclip_error *err);
 
-// The palette of a fresh Pillow image, entry i is grey i; files overwrite its beginning.
-void palette_init(uint8_t palette[256 * 3]);
-
 // Whether the first entries say that an index is a grey value; Pillow then drops the palette.
 bool palette_is_grey(const uint8_t palette[256 * 3], uint32_t entry_count);
 

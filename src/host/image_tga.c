@@ -65,12 +65,9 @@ bool image_looks_like_tga(const uint8_t *bytes, size_t byte_count)
            (tga.descriptor & 15) <= 8;
 }
 
-// Entries before map_start are black. Source: Pillow TgaImagePlugin.py.
+// Entries before map_start stay black, as in Pillow.
 static void read_palette(const struct tga *tga, const uint8_t *map, uint8_t *palette)
 {
-    palette_init(palette);
-    for (uint32_t i = 0; i < 256 && i < tga->map_start; i++)
-        palette[3 * i] = palette[3 * i + 1] = palette[3 * i + 2] = 0;
     for (uint32_t i = 0; i < tga->map_count && tga->map_start + i < 256; i++) {
         uint8_t *entry = &palette[3 * (tga->map_start + i)];
         const uint8_t *from = map + (size_t)i * tga->map_bits / 8;

@@ -88,11 +88,15 @@ static void to_rgb(enum image_mode mode, const uint8_t *from, size_t pixel_count
     }
 }
 
-// Values above 255 become 255, they are not scaled: this is what Pillow's convert("RGB") does.
-static void i16_to_rgb(const uint16_t *from, size_t pixel_count, uint8_t *rgb)
+static bool is_wide(enum image_mode mode)
 {
-    for (size_t i = 0; i < pixel_count; i++)
-        memset(rgb + 3 * i, from[i] > 255 ? 255 : from[i], 3);
+    return mode == IMAGE_I16 || mode == IMAGE_I;
+}
+
+// Values above 255 become 255, they are not scaled: this is what Pillow's convert("RGB") does.
+static void wide_to_rgb(int32_t value, uint8_t *rgb)
+{
+    memset(rgb, clamp_u8(value), 3);
 }
 
 static void copy_square(const struct image *image, const struct geometry *geometry, uint8_t *rgb)
@@ -103,8 +107,10 @@ static void copy_square(const struct image *image, const struct geometry *geomet
         if (image->mode == IMAGE_PALETTE) {
             for (size_t x = 0; x < side; x++)
                 memcpy(rgb + 3 * x, &image->palette[3 * image->pixels[first + x]], 3);
-        } else if (image->mode == IMAGE_I16) {
-            i16_to_rgb((const uint16_t *)(const void *)image->pixels + first, side, rgb);
+        } else if (is_wide(image->mode)) {
+            for (size_t x = 0; x < side; x++)
+                wide_to_rgb(((const uint16_t *)(const void *)image->pixels)[first + x],
+                            rgb + 3 * x);
         } else {
             to_rgb(image->mode, image->pixels + first * image_pixel_bytes(image->mode), side, rgb);
         }
@@ -260,45 +266,52 @@ done:
     return is_done;
 }
 
-// Half away from zero, clamped. The 0.5 is a float in Pillow, which changes nothing.
-static uint16_t round_u16(double value)
+// Half away from zero; "I;16" cannot hold what overshoots, "I" can.
+static int32_t round_wide(double value, enum image_mode mode)
 {
-    value = floor(value + 0.5);
-    return (uint16_t)(value < 0.0 ? 0.0 : value > 65535.0 ? 65535.0 : value);
+    int32_t rounded = (int32_t)(value < 0.0 ? value - 0.5 : value + 0.5);
+    if (mode == IMAGE_I)
+        return rounded;
+    return rounded < 0 ? 0 : rounded > 65535 ? 65535 : rounded;
 }
 
-static bool resize_u16(const struct image *image, const struct bicubic *horizontal,
-                       const struct bicubic *vertical, uint8_t *rgb, vkclip_error *err)
+static void shrink_row_wide(const struct bicubic *bicubic, const uint16_t *from, int32_t *to,
+                            enum image_mode mode)
+{
+    for (uint32_t output = 0; output < bicubic->output_count; output++) {
+        struct bicubic_span span = bicubic->spans[output];
+        const double *weights = &bicubic->weights[(size_t)output * bicubic->tap_count];
+        double sum = 0.0;
+        for (uint32_t tap = 0; tap < span.count; tap++)
+            sum += from[span.start + tap] * weights[tap];
+        to[output] = round_wide(sum, mode);
+    }
+}
+
+static bool resize_wide(const struct image *image, const struct bicubic *horizontal,
+                        const struct bicubic *vertical, uint8_t *rgb, vkclip_error *err)
 {
     uint32_t side = horizontal->output_count;
     struct bicubic_span needed = rows_needed(vertical);
     const uint16_t *pixels = (const uint16_t *)(const void *)image->pixels;
-    uint16_t *rows = malloc((size_t)needed.count * side * sizeof *rows);
+    int32_t *rows = malloc((size_t)needed.count * side * sizeof *rows);
     if (!rows)
         return fail(err, VKCLIP_ERROR_MEMORY, "no memory to resize %u rows", needed.count);
 
     for (uint32_t row = 0; row < needed.count; row++)
-        for (uint32_t x = 0; x < side; x++) {
-            struct bicubic_span span = horizontal->spans[x];
-            const double *weights = &horizontal->weights[(size_t)x * horizontal->tap_count];
-            const uint16_t *from =
-                pixels + (size_t)(needed.start + row) * image->width_px + span.start;
-            double sum = 0.0;
-            for (uint32_t tap = 0; tap < span.count; tap++)
-                sum += from[tap] * weights[tap];
-            rows[(size_t)row * side + x] = round_u16(sum);
-        }
-    for (uint32_t y = 0; y < side; y++)
+        shrink_row_wide(horizontal, pixels + (size_t)(needed.start + row) * image->width_px,
+                        rows + (size_t)row * side, image->mode);
+    for (uint32_t y = 0; y < side; y++) {
+        struct bicubic_span span = vertical->spans[y];
+        const double *weights = &vertical->weights[(size_t)y * vertical->tap_count];
         for (uint32_t x = 0; x < side; x++, rgb += 3) {
-            struct bicubic_span span = vertical->spans[y];
-            const double *weights = &vertical->weights[(size_t)y * vertical->tap_count];
-            const uint16_t *from = rows + (size_t)(span.start - needed.start) * side + x;
+            const int32_t *from = rows + (size_t)(span.start - needed.start) * side + x;
             double sum = 0.0;
             for (uint32_t tap = 0; tap < span.count; tap++)
                 sum += from[(size_t)tap * side] * weights[tap];
-            uint16_t value = round_u16(sum);
-            i16_to_rgb(&value, 1, rgb);
+            wide_to_rgb(round_wide(sum, image->mode), rgb);
         }
+    }
     free(rows);
     return true;
 }
@@ -317,13 +330,12 @@ bool resize_to_square(const struct image *image, uint32_t side_px, uint8_t *pixe
         return resize_nearest(image, &geometry, pixels, err);
 
     struct bicubic horizontal = {0}, vertical = {0};
-    bool is_done =
-        bicubic_init(&horizontal, image->width_px, geometry.resized_width_px, geometry.left,
-                     side_px, err) &&
-        bicubic_init(&vertical, image->height_px, geometry.resized_height_px, geometry.top, side_px,
-                     err) &&
-        (image->mode == IMAGE_I16 ? resize_u16(image, &horizontal, &vertical, pixels, err)
-                                  : resize_u8(image, &horizontal, &vertical, pixels, err));
+    bool is_done = bicubic_init(&horizontal, image->width_px, geometry.resized_width_px,
+                                geometry.left, side_px, err) &&
+                   bicubic_init(&vertical, image->height_px, geometry.resized_height_px,
+                                geometry.top, side_px, err) &&
+                   (is_wide(image->mode) ? resize_wide(image, &horizontal, &vertical, pixels, err)
+                                         : resize_u8(image, &horizontal, &vertical, pixels, err));
     bicubic_finish(&horizontal);
     bicubic_finish(&vertical);
     return is_done;
