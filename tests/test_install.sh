@@ -5,6 +5,7 @@
 #   FLAGS   what the build was compiled with beyond the usual, as -fsanitize=address
 #
 # The example is run where the demo model and a Vulkan device are there, else only built.
+# shellcheck disable=SC2046,SC2086 # flags are lists of words
 set -eu
 cd "$(dirname "$0")/.."
 build=$(cd "$1" && pwd)

@@ -28,7 +28,7 @@ forbid_include src/host  'gpu/|model/|shared/|vulkan|volk'
 forbid_include src/gpu   'host/|model/|stb_image|jpeglib|spng|cJSON|utf8proc'
 forbid_include src/model 'gpu/internal|vulkan|volk|stb_image|jpeglib|spng|cJSON|utf8proc'
 forbid_include src/engine.c 'gpu/internal|vulkan|volk'
-for outside in tools tests/test_engine.c tests/example.c; do
+for outside in tools examples tests/test_engine.c; do
     forbid_include "$outside" 'base/|host/|gpu/|model/|shared/|vulkan/|volk|\.\.'
 done
 forbid "the library must not print, exit or read the environment" \

@@ -46,7 +46,7 @@ build() { # folder, compiler, more cmake options
 }
 
 check_format() {
-    find include src tools tests shaders -name '*.[ch]' -exec clang-format --dry-run --Werror {} +
+    find include src tools tests shaders examples -name '*.[ch]' -exec clang-format --dry-run --Werror {} +
 }
 
 # Counts the cases in the output of "ctest -V": "passed failed skipped". Programs print a line a
@@ -183,7 +183,7 @@ write_layer_settings
 
 check "format" check_format || true
 check "includes" tools/arrows.sh || true
-check "scripts" shellcheck -x tools/*.sh .ci/run || true
+check "scripts" shellcheck -x tools/*.sh tests/*.sh .ci/run || true
 
 # Assertions stay on in the tests; the release build, without them, must compile as well.
 if check "build with clang" build clang clang -DCMAKE_BUILD_TYPE=Release; then
