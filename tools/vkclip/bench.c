@@ -1,5 +1,4 @@
 // bench.c: vkclip bench, how fast a model runs here, and where the time goes.
-#define _XOPEN_SOURCE 700
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,10 +121,12 @@ static bool profile(struct bench *bench, bool is_image, struct profile *result, 
         return true;
     if (!vkclip_profile_begin(bench->session.engine, err))
         return false;
-    bool is_done =
-        embed_once(bench, is_image, is_image ? bench->image_batch : bench->text_batch, err);
-    vkclip_profile_end(bench->session.engine, result->kernels, KERNELS_MOST, &result->count);
-    return is_done;
+    size_t batch = is_image ? bench->image_batch : bench->text_batch;
+    vkclip_error unused;
+    bool is_done = embed_once(bench, is_image, batch, err);
+    return vkclip_profile_end(bench->session.engine, result->kernels, KERNELS_MOST, &result->count,
+                              is_done ? err : &unused) &&
+           is_done;
 }
 
 static uint64_t peak_memory_bytes(void)

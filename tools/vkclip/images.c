@@ -1,4 +1,3 @@
-#define _POSIX_C_SOURCE 200809L // stat, clock_gettime
 #include "images.h"
 
 #include <stdlib.h>

@@ -1,4 +1,3 @@
-#define _POSIX_C_SOURCE 200809L // lstat, geteuid
 #include "model_path.h"
 
 #include <stdarg.h>

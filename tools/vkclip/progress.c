@@ -1,4 +1,3 @@
-#define _POSIX_C_SOURCE 200809L // clock_gettime
 #include "progress.h"
 
 #include <signal.h>
