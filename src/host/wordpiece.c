@@ -55,6 +55,18 @@ void wordpiece_destroy(struct wordpiece *wordpiece)
     free(wordpiece);
 }
 
+bool wordpiece_equal(const struct wordpiece *a, const struct wordpiece *b)
+{
+    if (a->vocabulary.count != b->vocabulary.count)
+        return false;
+    for (uint32_t i = 0; i < a->vocabulary.count; i++) {
+        const struct token *x = &a->vocabulary.tokens[i], *y = &b->vocabulary.tokens[i];
+        if (x->byte_count != y->byte_count || memcmp(x->text, y->text, x->byte_count) != 0)
+            return false;
+    }
+    return true;
+}
+
 uint32_t wordpiece_count(const struct wordpiece *wordpiece)
 {
     return wordpiece->vocabulary.count;
@@ -86,22 +98,6 @@ const char *wordpiece_known_as(const struct wordpiece *wordpiece)
             wordpiece_find(wordpiece, known[i].last_token) == known[i].last)
             return known[i].name;
     return NULL;
-}
-
-bool wordpiece_check_same(const struct wordpiece *wordpiece, const struct wordpiece *other,
-                          vkclip_error *err)
-{
-    const struct vocabulary *a = &wordpiece->vocabulary, *b = &other->vocabulary;
-    for (uint32_t id = 0; id < a->count && id < b->count; id++)
-        if (strcmp(a->tokens[id].text, b->tokens[id].text) != 0)
-            return fail(err, VKCLIP_ERROR_FILE,
-                        "the vocabulary files disagree: token %u is '%s' in one, '%s' in the other",
-                        id, a->tokens[id].text, b->tokens[id].text);
-    if (a->count != b->count)
-        return fail(err, VKCLIP_ERROR_FILE,
-                    "the vocabulary files disagree: one has %u tokens, the other %u", a->count,
-                    b->count);
-    return true;
 }
 
 // ---- words to ids -----------------------------------------------------------------------------

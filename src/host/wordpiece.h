@@ -24,10 +24,8 @@ int32_t wordpiece_find(const struct wordpiece *wordpiece, const char *token);
 // BiomedCLIP has embedding rows, so that using one by mistake gives wrong numbers and no error.
 const char *wordpiece_known_as(const struct wordpiece *wordpiece);
 
-// Fails with VKCLIP_ERROR_FILE, naming the first difference, where two vocabularies would give
-// different ids: a vocab.txt and a tokenizer.json that lie side by side.
-bool wordpiece_check_same(const struct wordpiece *wordpiece, const struct wordpiece *other,
-                          vkclip_error *err);
+// Whether two vocabularies have the same tokens under the same ids.
+bool wordpiece_equal(const struct wordpiece *a, const struct wordpiece *b);
 
 // Writes [CLS] pieces... [SEP], at most max_ids (>= 2) of them; what is longer is cut on the
 // right. Time is linear in byte_count. Fails only with VKCLIP_ERROR_MEMORY.

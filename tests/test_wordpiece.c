@@ -1,0 +1,347 @@
+// Defends the way from cleaned text to ids. The tests use a vocabulary of their own, and the
+// published one where it lies beside the repository.
+#include "wordpiece_file.h"
+
+#include <time.h>
+
+#define PUBLISHED "../shared/data/biomedclip/"
+
+// The line number is the id.
+static const char small_vocabulary[] =
+    "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"                            // 0 to 4
+    "a\nb\nc\n##a\n##b\n##c\nab\n##abc\n"                             // 5 to 12
+    "the\ncell\n##s\n-\n!\n&\n'\n"                                    // 13 to 19
+    "\xe8\x82\xba\ni\n\xce\xb2\n\xc3\x9f\nss\n\xcf\x83\n##\xcf\x83\n" // 20 to 26
+    "[\n]\ncls\nx\n##x\n<\n";                                         // 27 to 32
+
+static struct wordpiece *read_small(void)
+{
+    return read_bytes(small_vocabulary, strlen(small_vocabulary));
+}
+
+// ---- text -------------------------------------------------------------------------------------
+
+static void words_are_split_into_the_longest_pieces(void **state)
+{
+    (void)state;
+    struct wordpiece *small = read_small();
+    CHECK(small, "the cells", 2, 13, 14, 15, 3);
+    CHECK(small, "abc", 2, 11, 10, 3); // ab ##c, not a ##b ##c
+    CHECK(small, "aabc", 2, 5, 12, 3); // a ##abc
+    CHECK(small, "THE Cell", 2, 13, 14, 3);
+    CHECK(small, "abq the", 2, 1, 13, 3); // one unknown letter makes the whole word unknown
+    CHECK(small, "a-b!c", 2, 5, 16, 6, 17, 7, 3);
+    CHECK(small, "the\ncell\r\n\n", 2, 13, 14, 3);
+    wordpiece_destroy(small);
+}
+
+static void accents_are_stripped_and_case_is_folded(void **state)
+{
+    (void)state;
+    struct wordpiece *small = read_small();
+    CHECK(small, "\xc3\xa1\xcc\xa7", 2, 5, 3);
+    CHECK(small, "\xc4\xb0", 2, 21, 3);             // capital i with dot
+    CHECK(small, "\xce\x92", 2, 22, 3);             // capital beta
+    CHECK(small, "\xc3\x9f", 2, 23, 3);             // sharp s is no "ss"
+    CHECK(small, "\xe1\xba\x9e", 2, 23, 3);         // nor is the capital one
+    CHECK(small, "\xce\xa3\xce\xa3", 2, 25, 26, 3); // a final capital sigma is no final sigma
+    wordpiece_destroy(small);
+}
+
+static void ideographs_stand_alone(void **state)
+{
+    (void)state;
+    struct wordpiece *small = read_small();
+    CHECK(small,
+          "a\xe8\x82\xba"
+          "b\xe8\x82\xba\xe8\x82\xba",
+          2, 5, 20, 6, 20, 20, 3);
+    CHECK(small,
+          "\xf0\xab\xa2\xb0"
+          "a",
+          2, 1, 3); // U+2B8B0 is outside the blocks
+    CHECK(small,
+          "\xf0\xab\xa5\x80"
+          "a",
+          2, 1, 5, 3); // U+2B940 is inside
+    wordpiece_destroy(small);
+}
+
+static void t01_empty_texts_of_every_kind_give_two_ids(void **state)
+{
+    (void)state;
+    struct wordpiece *small = read_small();
+    CHECK(small, "", 2, 3);
+    CHECK(small, " \t\n \xc2\xa0\xe3\x80\x80", 2, 3);
+    CHECK(small, "\x01\x02\x1f\x7f\xe2\x80\x8b", 2, 3);
+    CHECK(small, "\xcc\x81\xcc\x82", 2, 3);    // only combining marks
+    CHECK(small, "\xf0\x9f\xab\x80", 2, 1, 3); // only an emoji
+    check_bytes(small, "\0\0", 2, (const int32_t[]){2, 3}, 2);
+    wordpiece_destroy(small);
+}
+
+static void t02_texts_are_cut_on_the_right_at_the_last_id_that_fits(void **state)
+{
+    (void)state;
+    struct wordpiece *small = read_small();
+    char text[600];
+    int32_t ids[256];
+    for (uint32_t words = 250; words <= 260; words++) {
+        for (uint32_t i = 0; i < words; i++)
+            memcpy(text + 2 * i, i % 2 ? "b " : "a ", 2);
+        uint32_t count, want = words + 2 < 256 ? words + 2 : 256;
+        assert_true(wordpiece_encode(small, text, 2 * (size_t)words, 256, ids, &count, NULL));
+        assert_int_equal(count, want);
+        assert_int_equal(ids[0], 2);
+        assert_int_equal(ids[count - 1], 3);
+        for (uint32_t i = 1; i + 1 < count; i++)
+            assert_int_equal(ids[i], i % 2 ? 5 : 6);
+    }
+    for (uint32_t most = 2; most < 6; most++) { // also inside a word, and across lines
+        uint32_t count;
+        assert_true(wordpiece_encode(small, "a\nabc", 5, most, ids, &count, NULL));
+        assert_int_equal(count, most < 5 ? most : 5);
+        assert_int_equal(ids[count - 1], 3);
+    }
+    wordpiece_destroy(small);
+}
+
+static void t02_words_over_100_characters_are_unknown(void **state)
+{
+    (void)state;
+    struct wordpiece *small = read_small();
+    char word[404];
+    int32_t want[102] = {2, 5};
+    for (int i = 0; i < 100; i++)
+        word[i] = 'a', want[i + 1] = i ? 8 : 5;
+    want[101] = 3;
+    check_bytes(small, word, 100, want, 102);
+    word[100] = 'a';
+    check_bytes(small, word, 101, (const int32_t[]){2, 1, 3}, 3);
+    for (int i = 0; i < 100; i++) { // characters, not bytes: sigma has two
+        memcpy(word + 2 * i, "\xcf\x83", 2);
+        want[i + 1] = i ? 26 : 25;
+    }
+    check_bytes(small, word, 200, want, 102);
+    wordpiece_destroy(small);
+}
+
+static void t03_invalid_utf8_is_dropped(void **state)
+{
+    (void)state;
+    struct wordpiece *small = read_small();
+    CHECK(small,
+          "a\xff"
+          "b",
+          2, 11, 3);
+    CHECK(small, "the \xed\xa0\x80 cell\xf0\x9f", 2, 13, 14, 3);
+    CHECK(small,
+          "a\xef\xbf\xbd"
+          "b",
+          2, 11, 3);
+    wordpiece_destroy(small);
+}
+
+static void t04_invisible_characters_are_dropped_and_strange_spaces_are_spaces(void **state)
+{
+    (void)state;
+    struct wordpiece *small = read_small();
+    check_bytes(small, "a\0b", 3, (const int32_t[]){2, 11, 3}, 3);
+    CHECK(small,
+          "a\xe2\x80\x8d"
+          "b",
+          2, 11, 3); // zero-width joiner
+    CHECK(small,
+          "a\xe2\x80\x8f"
+          "b",
+          2, 11, 3); // right-to-left mark
+    CHECK(small,
+          "a\xc2\xad"
+          "b",
+          2, 11, 3); // soft hyphen
+    CHECK(small,
+          "a\xee\x80\x80"
+          "b",
+          2, 11, 3); // private use
+    CHECK(small,
+          "a\xcd\xb8"
+          "b",
+          2, 1, 3); // unassigned: kept
+    CHECK(small,
+          "a\xef\xbf\xbe"
+          "b",
+          2, 1, 3); // no character: kept
+    CHECK(small,
+          "a\xc2\xa0"
+          "b",
+          2, 5, 6, 3); // no-break space
+    CHECK(small,
+          "a\xe2\x80\xa8"
+          "b",
+          2, 5, 6, 3); // line separator
+    CHECK(small,
+          "a\x0b"
+          "b\x0c"
+          "c",
+          2, 11, 7, 3); // a vertical tab is removed, a form feed not
+    wordpiece_destroy(small);
+}
+
+static void t05_literal_special_tokens_are_taken_for_the_tokens(void **state)
+{
+    (void)state;
+    struct wordpiece *small = read_small();
+    CHECK(small, "a[MASK]b [SEP][PAD]", 2, 5, 4, 6, 3, 0, 3);
+    CHECK(small, "[cls]", 2, 27, 29, 28, 3);
+    CHECK(small, "[CLS", 2, 27, 29, 3);
+    CHECK(small, "[[CLS]]", 2, 27, 2, 28, 3);
+    CHECK(small, "&#91;CLS]", 2, 2, 3);
+    wordpiece_destroy(small);
+}
+
+static void t06_dashes_and_shell_characters_are_ordinary_text(void **state)
+{
+    (void)state;
+    struct wordpiece *small = read_small();
+    CHECK(small, "--a", 2, 16, 16, 5, 3);
+    CHECK(small, "-", 2, 16, 3);
+    CHECK(small, "a'&&", 2, 5, 19, 18, 18, 3);
+    wordpiece_destroy(small);
+}
+
+// Shapes on which a careless tokenizer takes quadratic time, which here would be hours. Under
+// AddressSanitizer on one slow core the slowest takes 20 s.
+static void t02_ten_megabytes_take_linear_time(void **state)
+{
+    (void)state;
+    static const char *const shapes[] = {
+        "a", "a ", "\n", "amp;", "&#xff1b", "\xcc\x81\xcc\xa7", "&aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    };
+    struct wordpiece *small = read_small();
+    size_t byte_count = 10000000;
+    char *text = malloc(byte_count);
+    assert_non_null(text);
+    for (size_t i = 0; i < COUNT(shapes); i++) {
+        for (size_t at = 0; at < byte_count; at++)
+            text[at] = shapes[i][at % strlen(shapes[i])];
+        if (shapes[i][0] == 'a' && shapes[i][1] == 'm')
+            text[0] = '&', text[1] = 'a', text[2] = 'm', text[3] = 'p', text[4] = ';';
+        if (shapes[i][0] == '&')
+            memset(text + byte_count / 2, ';', byte_count / 2);
+        int32_t ids[256];
+        uint32_t count;
+        clock_t start = clock();
+        assert_true(wordpiece_encode(small, text, byte_count, 256, ids, &count, NULL));
+        double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+        printf("10 MB of '%.4s...': %.2f s, allowed 60\n", shapes[i][0] < ' ' ? "" : shapes[i],
+               seconds);
+        assert_true(seconds < 60);
+    }
+    free(text);
+    wordpiece_destroy(small);
+}
+
+// ---- the published vocabulary -----------------------------------------------------------------
+
+static struct wordpiece *read_published(const char *path)
+{
+    if (access(path, R_OK) != 0) {
+        print_message("skipped: %s is not there\n", path);
+        skip();
+    }
+    vkclip_error err = {0};
+    struct wordpiece *wordpiece = wordpiece_create(path, &err);
+    assert_string_equal(err.message, "");
+    return wordpiece;
+}
+
+static void check_published(const struct wordpiece *biomedclip)
+{
+#define PHOTO 2, 1805, 1744, 42, 7745, 1685
+    CHECK(biomedclip, "this is a photo of adenocarcinoma histopathology", PHOTO, 7804, 12997, 3);
+    CHECK(biomedclip, "this is a photo of brain MRI", PHOTO, 2826, 4668, 3);
+    CHECK(biomedclip, "this is a photo of covid line chart", PHOTO, 8550, 1713, 2838, 12527, 3);
+    CHECK(biomedclip, "this is a photo of squamous cell carcinoma histopathology", PHOTO, 7622,
+          1816, 3812, 12997, 3);
+    CHECK(biomedclip, "this is a photo of immunohistochemistry histopathology", PHOTO, 7376, 12997,
+          3);
+    CHECK(biomedclip, "this is a photo of bone X-ray", PHOTO, 2951, 65, 16, 4895, 3);
+    CHECK(biomedclip, "this is a photo of chest X-ray", PHOTO, 6429, 65, 16, 4895, 3);
+    CHECK(biomedclip, "this is a photo of pie chart", PHOTO, 17410, 12527, 3);
+    CHECK(biomedclip, "this is a photo of hematoxylin and eosin histopathology", PHOTO, 20049, 1690,
+          7375, 12997, 3);
+#undef PHOTO
+    CHECK(biomedclip, "\"quoted\"", 2, 1, 2196, 14681, 1, 3);
+    CHECK(biomedclip, "\xe2\x80\x9cquoted\xe2\x80\x9d", 2, 1, 2196, 14681, 1, 3);
+    CHECK(biomedclip,
+          "H&E \xc3\x97"
+          "40",
+          2, 49, 9, 46, 102, 6881, 3);
+    CHECK(biomedclip, "cardiomegaly", 2, 22339, 3947, 7322, 1005, 3);
+    CHECK(biomedclip, "pneumothorax", 2, 18860, 3);
+    CHECK(biomedclip, "glioblastoma", 2, 15347, 3);
+    CHECK(biomedclip,
+          "37.5\xc2\xb0"
+          "C \xc2\xb1 0.2",
+          2, 3845, 17, 24, 8360, 87, 19, 17, 21, 3);
+    CHECK(biomedclip, "Sj\xc3\xb6gren syndrome", 2, 22105, 3328, 3);
+    CHECK(biomedclip, "\xce\xb2-catenin", 2, 228, 16, 10809, 3);
+    CHECK(biomedclip, "\xe8\x82\xba\xe7\x82\x8e", 2, 1, 1, 3);
+    char word[102] = {0};
+    memset(word, 'a', 101);
+    CHECK(biomedclip, word, 2, 1, 3);
+}
+
+static void published_prompts_give_the_published_ids(void **state)
+{
+    (void)state;
+    struct wordpiece *text = read_published(PUBLISHED "vocab.txt");
+    struct wordpiece *json = read_published(PUBLISHED "tokenizer.json");
+    check_published(text);
+    check_published(json);
+    assert_int_equal(wordpiece_count(text), 28895);
+    assert_true(wordpiece_equal(text, json));
+    wordpiece_destroy(text);
+    wordpiece_destroy(json);
+}
+
+static void v03_vocabularies_that_are_easily_mistaken_are_told_apart(void **state)
+{
+    (void)state;
+    struct wordpiece *small = read_small();
+    assert_null(wordpiece_known_as(small));
+    wordpiece_destroy(small);
+
+    static const struct {
+        const char *path, *name;
+    } cases[] = {
+        {PUBLISHED "vocab.txt", "BiomedCLIP (PubMedBERT abstract)"},
+        {"../shared/data/vocab/bert-base-uncased/vocab.txt", "bert-base-uncased"},
+        {"../shared/data/vocab/pubmedbert-fulltext/vocab.txt", "PubMedBERT full text"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct wordpiece *wordpiece = read_published(cases[i].path);
+        assert_string_equal(wordpiece_known_as(wordpiece), cases[i].name);
+        wordpiece_destroy(wordpiece);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(words_are_split_into_the_longest_pieces),
+        cmocka_unit_test(accents_are_stripped_and_case_is_folded),
+        cmocka_unit_test(ideographs_stand_alone),
+        cmocka_unit_test(t01_empty_texts_of_every_kind_give_two_ids),
+        cmocka_unit_test(t02_texts_are_cut_on_the_right_at_the_last_id_that_fits),
+        cmocka_unit_test(t02_words_over_100_characters_are_unknown),
+        cmocka_unit_test(t02_ten_megabytes_take_linear_time),
+        cmocka_unit_test(t03_invalid_utf8_is_dropped),
+        cmocka_unit_test(t04_invisible_characters_are_dropped_and_strange_spaces_are_spaces),
+        cmocka_unit_test(t05_literal_special_tokens_are_taken_for_the_tokens),
+        cmocka_unit_test(t06_dashes_and_shell_characters_are_ordinary_text),
+        cmocka_unit_test(v03_vocabularies_that_are_easily_mistaken_are_told_apart),
+        cmocka_unit_test(published_prompts_give_the_published_ids),
+    };
+    return cmocka_run_group_tests(tests, make_file, remove_file);
+}
