@@ -350,8 +350,8 @@ VKCLIP_API bool vkclip_profile_begin(vkclip_engine *engine, vkclip_error *err);
 //
 //   rows    [capacity]; 16 is always enough
 //   count   rows written
-VKCLIP_API void vkclip_profile_end(vkclip_engine *engine, vkclip_kernel_time *rows,
-                                   uint32_t capacity, uint32_t *count);
+VKCLIP_API bool vkclip_profile_end(vkclip_engine *engine, vkclip_kernel_time *rows,
+                                   uint32_t capacity, uint32_t *count, vkclip_error *err);
 
 #ifdef __cplusplus
 }

@@ -7,7 +7,8 @@
 //              same key at the same time
 //   numerics   f32; one pass, the maximum so far removed and the sums rescaled when it grows.
 //              The order of keys is that of the sequence, so a result does not depend on the
-//              tile or on the neighbours in the batch
+//              tile or on the neighbours in the batch. Eight keys at a time would save
+//              rescaling, but take llvmpipe over ten seconds to compile
 //   checked by tests/test_kernels.c against ref_attention() in tests/reference.c
 #version 460
 #extension GL_GOOGLE_include_directive : require
@@ -25,7 +26,6 @@ layout(set = 0, binding = 1) readonly buffer Tiles { attention_tile tiles[]; };
 layout(set = 0, binding = 2) writeonly buffer Output { ELEMENT4 y[]; };
 
 const uint QUADS = HEAD_DIM / 4;
-const uint KEYS = 8; // at a time
 const float LOWEST = -1.7e38; // half of the smallest float, so that differences stay finite
 
 void main()
@@ -44,35 +44,25 @@ void main()
     }
 
     float highest = LOWEST, total = 0.0;
-    for (uint first = 0; first < tile.key_count; first += KEYS) {
-        uint at[KEYS]; // first column of k in the key's row
-        float scores[KEYS];
-        float next = highest;
-        [[unroll]] for (uint j = 0; j < KEYS; j++) {
-            const uint key = min(first + j, tile.key_count - 1);
-            at[j] = (key == 0 ? tile.cls_row : tile.body_row + key - 1) * 3 * width + width + head;
-            vec4 products = vec4(0.0);
-            [[unroll]] for (uint c = 0; c < QUADS; c++)
-                products = fma(q[c], vec4(qkv[at[j] + c]), products);
-            scores[j] = first + j < tile.key_count
-                            ? products.x + products.y + (products.z + products.w)
-                            : LOWEST;
-            next = max(next, scores[j]);
-        }
+    for (uint key = 0; key < tile.key_count; key++) {
+        const uint row = key == 0 ? tile.cls_row : tile.body_row + key - 1;
+        const uint k = row * 3 * width + width + head, v = k + width;
+        vec4 products = vec4(0.0);
+        [[unroll]] for (uint c = 0; c < QUADS; c++)
+            products = fma(q[c], vec4(qkv[k + c]), products);
+        const float score = products.x + products.y + (products.z + products.w);
 
-        const float shrink = exp(highest - next);
-        highest = next;
-        total *= shrink;
-        [[unroll]] for (uint j = 0; j < KEYS; j++) {
-            scores[j] = first + j < tile.key_count ? exp(scores[j] - highest) : 0.0;
-            total += scores[j];
+        if (score > highest) {
+            const float shrink = exp(highest - score);
+            highest = score;
+            total *= shrink;
+            [[unroll]] for (uint c = 0; c < QUADS; c++)
+                sums[c] *= shrink;
         }
-        [[unroll]] for (uint c = 0; c < QUADS; c++) {
-            vec4 sum = sums[c] * shrink;
-            [[unroll]] for (uint j = 0; j < KEYS; j++)
-                sum = fma(vec4(scores[j]), vec4(qkv[at[j] + width + c]), sum);
-            sums[c] = sum;
-        }
+        const float weight = exp(score - highest);
+        total += weight;
+        [[unroll]] for (uint c = 0; c < QUADS; c++)
+            sums[c] = fma(vec4(weight), vec4(qkv[v + c]), sums[c]);
     }
 
     [[unroll]] for (uint c = 0; c < QUADS; c++)

@@ -4,8 +4,9 @@
 //   bindings   0 x [rows, cols] f32, becomes y when args.replaces; 1 gain [cols] then bias
 //              [cols] f32; 2 y [rows, cols]; 4 counts
 //   mapping    LANES_PER_ROW lanes stride over the columns of a row
-//   numerics   f32, two passes: E[x^2] - mean^2 cancels when |mean| is large; division and
-//              square root rather than inversesqrt, which may be off by 2 ulp
+//   numerics   f32, two passes, and both relative to the row's first element: E[x^2] - mean^2
+//              cancels when |mean| is large, and so does a long sum of large numbers. Division
+//              and square root rather than inversesqrt, which may be off by 2 ulp
 //   checked by tests/test_kernels.c against ref_layernorm() in tests/reference.c
 #version 460
 #extension GL_GOOGLE_include_directive : require
@@ -33,14 +34,15 @@ void main()
     // Lanes of rows beyond the last work on the last one, for the barriers, and store nothing.
     const uint first = min(row, rows - 1) * args.cols;
 
+    const float pivot = x[first];
     float sum = 0.0;
     for (uint c = lane; c < args.cols; c += LANES_PER_ROW)
-        sum += x[first + c];
-    const float mean = row_sum(sum) / float(args.cols);
+        sum += x[first + c] - pivot;
+    const float mean = row_sum(sum) / float(args.cols); // less the pivot
 
     float squares = 0.0;
     for (uint c = lane; c < args.cols; c += LANES_PER_ROW) {
-        const float d = x[first + c] - mean;
+        const float d = x[first + c] - pivot - mean;
         squares += d * d;
     }
     const float deviation = sqrt(row_sum(squares) / float(args.cols) + args.epsilon);
@@ -49,7 +51,7 @@ void main()
         return;
     for (uint c = lane; c < args.cols; c += LANES_PER_ROW) {
         const float value =
-            (x[first + c] - mean) / deviation * gain_bias[c] + gain_bias[args.cols + c];
+            (x[first + c] - pivot - mean) / deviation * gain_bias[c] + gain_bias[args.cols + c];
         y[first + c] = OUTPUT(value);
         if (args.replaces != 0)
             x[first + c] = value;

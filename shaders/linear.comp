@@ -137,8 +137,17 @@ void main()
     else if (col < args.out_cols) // panels are whole, so a lane's columns are all there
         multiply_unstaged(row, col, rows);
 
+    // A loop, on a copy so that the sums stay in registers: unrolled, 192 epilogues take llvmpipe
+    // six seconds to compile.
+    vec4 results[TILE_ROWS * QUADS];
     [[unroll]] for (uint r = 0; r < TILE_ROWS; r++)
-        [[unroll]] for (uint c = 0; c < TILE_COLS; c++)
-            if (row + r < rows && col + c < args.out_cols)
-                store(row + r, col + c, sums[r][c / 4][c % 4]);
+        [[unroll]] for (uint c = 0; c < QUADS; c++)
+            results[r * QUADS + c] = sums[r][c];
+    [[dont_unroll]] for (uint i = 0; i < TILE_ROWS * QUADS; i++) {
+        const uint r = row + i / QUADS, c = col + i % QUADS * 4;
+        const vec4 four = results[i];
+        [[unroll]] for (uint j = 0; j < 4; j++)
+            if (r < rows && c + j < args.out_cols)
+                store(r, c + j, four[j]);
+    }
 }

@@ -10,7 +10,15 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-#undef fail // cmocka's macro; the name belongs to base/error.h here
+// cmocka's macro `fail` would hide base/error.h's function, and fail_msg uses it.
+#undef fail
+#undef fail_msg
+#define fail_msg(...)              \
+    do {                           \
+        print_error(__VA_ARGS__);  \
+        print_error("\n");         \
+        _fail(__FILE__, __LINE__); \
+    } while (0)
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 

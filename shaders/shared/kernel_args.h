@@ -3,6 +3,9 @@
 // Rules: 32-bit fields only, no bool, at most 64 bytes. Matrices are row-major and dense; column
 // counts are multiples of 4, except where a kernel says otherwise. Every kernel has the same
 // bindings: 0..3 storage buffers, 4 the counts of the run.
+#ifndef VKCLIP_KERNEL_ARGS_H
+#define VKCLIP_KERNEL_ARGS_H
+
 #ifdef VULKAN // defined by the GLSL compiler, never by C
 #define U32 uint
 #define F32 float
@@ -99,4 +102,6 @@ static_assert(sizeof(struct attention_args) == 4, "C and GLSL disagree");
 static_assert(sizeof(struct patchify_args) == 36, "C and GLSL disagree");
 static_assert(sizeof(struct embed_tokens_args) == 4, "C and GLSL disagree");
 static_assert(sizeof(struct normalize_args) == 4, "C and GLSL disagree");
+#endif
+
 #endif

@@ -157,7 +157,7 @@ static bool create_device(struct gpu *gpu, vkclip_error *err)
                                       .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                       .queueFamilyIndex = gpu->queue_family,
                                       .queueCount = 1,
-                                      .pQueuePriorities = &(float){ 1.0f },
+                                      .pQueuePriorities = &(float){1.0f},
                                   },
                               .enabledExtensionCount = is_portable ? 1 : 0,
                               .ppEnabledExtensionNames = &portability,
@@ -165,14 +165,13 @@ static bool create_device(struct gpu *gpu, vkclip_error *err)
                           NULL, &gpu->device));
     volkLoadDeviceTable(&gpu->vk, gpu->device);
     gpu->vk.vkGetDeviceQueue(gpu->device, gpu->queue_family, 0, &gpu->queue);
-    TRY_VK(gpu->vk.vkCreateCommandPool(
-        gpu->device,
-        &(VkCommandPoolCreateInfo){
-            .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-            .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
-            .queueFamilyIndex = gpu->queue_family,
-        },
-        NULL, &gpu->pool));
+    TRY_VK(gpu->vk.vkCreateCommandPool(gpu->device,
+                                       &(VkCommandPoolCreateInfo){
+                                           .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                                           .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+                                           .queueFamilyIndex = gpu->queue_family,
+                                       },
+                                       NULL, &gpu->pool));
     return true;
 
 failed:
@@ -199,20 +198,20 @@ static bool create_layouts(struct gpu *gpu, vkclip_error *err)
             .pBindings = bindings,
         },
         NULL, &gpu->set_layout));
-    TRY_VK(gpu->vk.vkCreatePipelineLayout(
-        gpu->device,
-        &(VkPipelineLayoutCreateInfo){
-            .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
-            .setLayoutCount = 1,
-            .pSetLayouts = &gpu->set_layout,
-            .pushConstantRangeCount = 1,
-            .pPushConstantRanges =
-                &(VkPushConstantRange){
-                    .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
-                    .size = GPU_MAX_ARGS_BYTES,
-                },
-        },
-        NULL, &gpu->pipeline_layout));
+    TRY_VK(
+        gpu->vk.vkCreatePipelineLayout(gpu->device,
+                                       &(VkPipelineLayoutCreateInfo){
+                                           .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+                                           .setLayoutCount = 1,
+                                           .pSetLayouts = &gpu->set_layout,
+                                           .pushConstantRangeCount = 1,
+                                           .pPushConstantRanges =
+                                               &(VkPushConstantRange){
+                                                   .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
+                                                   .size = GPU_MAX_ARGS_BYTES,
+                                               },
+                                       },
+                                       NULL, &gpu->pipeline_layout));
     return true;
 
 failed:

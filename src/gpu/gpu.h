@@ -95,19 +95,18 @@ struct gpu_dispatch {
 struct gpu_recording_params {
     const struct gpu_dispatch *dispatches; // run in this order, each sees what those before wrote
     uint32_t dispatch_count;
-    struct gpu_range counts;      // uniform buffer all kernels read
-    struct gpu_buffer *groups;    // UPLOAD; [dispatch_count][3] u32 group counts
+    struct gpu_range counts;   // uniform buffer all kernels read
+    struct gpu_buffer *groups; // UPLOAD; [dispatch_count][3] u32 group counts
     bool is_timed;
 };
 
 // Returns NULL on failure. Pipelines and buffers must outlive it.
-struct gpu_recording *gpu_recording_create(struct gpu *gpu,
-                                           const struct gpu_recording_params *params,
-                                           vkclip_error *err);
+struct gpu_recording *
+gpu_recording_create(struct gpu *gpu, const struct gpu_recording_params *params, vkclip_error *err);
 void gpu_recording_destroy(struct gpu *gpu, struct gpu_recording *recording);
 
 // Runs it and waits. Fails with VKCLIP_ERROR_LOST when the device is lost or does not answer
-// within 10 s a submit; then every later call fails at once.
+// within 10 s a submit (60 s for software drivers); then every later call fails at once.
 bool gpu_recording_run(struct gpu *gpu, struct gpu_recording *recording, vkclip_error *err);
 
 // Device time of dispatch i in the last run of a timed recording, in nanoseconds.

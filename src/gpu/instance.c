@@ -12,8 +12,8 @@ static uint32_t instance_users;
 const char *instance_result_name(VkResult result)
 {
     switch (result) {
-#define NAME(code)                                                                                 \
-    case code:                                                                                     \
+#define NAME(code) \
+    case code:     \
         return #code
         NAME(VK_SUCCESS);
         NAME(VK_NOT_READY);
@@ -56,9 +56,10 @@ static bool has_portability_enumeration(void)
 static bool create_instance(vkclip_error *err)
 {
     if (volkInitialize() != VK_SUCCESS)
-        return fail(err, VKCLIP_ERROR_DEVICE,
-                    "no Vulkan loader: install libvulkan1 (Debian, Ubuntu), vulkan-loader (Fedora), "
-                    "vulkan-icd-loader (Arch) or molten-vk (Homebrew)");
+        return fail(
+            err, VKCLIP_ERROR_DEVICE,
+            "no Vulkan loader: install libvulkan1 (Debian, Ubuntu), vulkan-loader (Fedora), "
+            "vulkan-icd-loader (Arch) or molten-vk (Homebrew)");
     if (volkGetInstanceVersion() < VK_API_VERSION_1_1)
         return fail(err, VKCLIP_ERROR_DEVICE, "the Vulkan loader is of version 1.0, 1.1 is needed");
 
@@ -257,7 +258,7 @@ static int device_rank(const vkclip_device_facts *facts)
 
 bool instance_devices(struct device_list *list, vkclip_error *err)
 {
-    *list = (struct device_list){ .count = INSTANCE_MAX_DEVICES };
+    *list = (struct device_list){.count = INSTANCE_MAX_DEVICES};
     VkResult result = vkEnumeratePhysicalDevices(shared_instance, &list->count, list->devices);
     if (result == VK_ERROR_INITIALIZATION_FAILED)
         list->count = 0; // what loaders say when every driver refused

@@ -52,13 +52,13 @@ struct gpu_pipeline {
 
 // A Vulkan call in a function that has `gpu` and `err` and a label `failed:`, which frees what
 // the function holds. Fills err and goes there unless the call succeeds.
-#define TRY_VK(call)                                                                               \
-    do {                                                                                           \
-        VkResult result_ = (call);                                                                 \
-        if (result_ != VK_SUCCESS) {                                                               \
-            gpu_fail(gpu, result_, #call, err);                                                    \
-            goto failed;                                                                           \
-        }                                                                                          \
+#define TRY_VK(call)                            \
+    do {                                        \
+        VkResult result_ = (call);              \
+        if (result_ != VK_SUCCESS) {            \
+            gpu_fail(gpu, result_, #call, err); \
+            goto failed;                        \
+        }                                       \
     } while (0)
 
 // Turns a VkResult into an error that names the call; marks the device lost where it is.

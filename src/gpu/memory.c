@@ -8,16 +8,16 @@
 
 // Memory properties by preference, best first; the first type that has them and fits is taken.
 static const VkMemoryPropertyFlags wanted_flags[][4] = {
-    [GPU_MEMORY_DEVICE] = { VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0 },
-    [GPU_MEMORY_UPLOAD] = { VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
-                                VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
-                            VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT, 0 },
-    [GPU_MEMORY_READBACK] = { VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
-                                  VK_MEMORY_PROPERTY_HOST_CACHED_BIT |
-                                  VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
-                              VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
-                                  VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
-                              VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT, 0 },
+    [GPU_MEMORY_DEVICE] = {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0},
+    [GPU_MEMORY_UPLOAD] = {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                               VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
+                           VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT, 0},
+    [GPU_MEMORY_READBACK] = {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                                 VK_MEMORY_PROPERTY_HOST_CACHED_BIT |
+                                 VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
+                             VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                                 VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
+                             VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT, 0},
 };
 
 // The type with the largest heap among those with the flags; weights belong in the whole of a
@@ -46,13 +46,12 @@ static bool allocate(struct gpu *gpu, struct gpu_buffer *buffer, enum gpu_memory
     for (uint32_t i = 0; type == UINT32_MAX && (i == 0 || wanted_flags[memory][i - 1]); i++)
         type = find_type(gpu, need.memoryTypeBits, wanted_flags[memory][i]);
     bool is_host = memory != GPU_MEMORY_DEVICE;
-    if (type == UINT32_MAX ||
-        (is_host && !(gpu->memory.memoryTypes[type].propertyFlags &
-                      VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)))
+    if (type == UINT32_MAX || (is_host && !(gpu->memory.memoryTypes[type].propertyFlags &
+                                            VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)))
         return fail(err, VKCLIP_ERROR_DEVICE, "%s: no suitable memory type", gpu->facts.name);
 
-    buffer->is_coherent = gpu->memory.memoryTypes[type].propertyFlags &
-                          VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+    buffer->is_coherent =
+        gpu->memory.memoryTypes[type].propertyFlags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
     TRY_VK(gpu->vk.vkAllocateMemory(gpu->device,
                                     &(VkMemoryAllocateInfo){
                                         .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
@@ -165,7 +164,7 @@ bool gpu_staging_create(struct gpu *gpu, vkclip_error *err)
             },
             &piece->commands));
         TRY_VK(gpu->vk.vkCreateFence(
-            gpu->device, &(VkFenceCreateInfo){ .sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO }, NULL,
+            gpu->device, &(VkFenceCreateInfo){.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO}, NULL,
             &piece->fence));
     }
     return true;
@@ -210,14 +209,14 @@ bool gpu_upload_end(struct gpu *gpu, struct gpu_buffer *target, uint64_t offset_
     struct staging_piece *piece = &gpu->staging[gpu->staging_next];
     if (!gpu_buffer_flush(gpu, piece->buffer, err))
         return false;
-    TRY_VK(gpu->vk.vkBeginCommandBuffer(
-        piece->commands, &(VkCommandBufferBeginInfo){
-                             .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
-                             .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
-                         }));
+    TRY_VK(gpu->vk.vkBeginCommandBuffer(piece->commands,
+                                        &(VkCommandBufferBeginInfo){
+                                            .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+                                            .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
+                                        }));
     gpu->vk.vkCmdCopyBuffer(
         piece->commands, piece->buffer->buffer, target->buffer, 1,
-        &(VkBufferCopy){ .srcOffset = 0, .dstOffset = offset_bytes, .size = byte_count });
+        &(VkBufferCopy){.srcOffset = 0, .dstOffset = offset_bytes, .size = byte_count});
     gpu->vk.vkCmdPipelineBarrier(piece->commands, VK_PIPELINE_STAGE_TRANSFER_BIT,
                                  VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1,
                                  &(VkMemoryBarrier){

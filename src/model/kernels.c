@@ -46,21 +46,24 @@ struct spirv {
     const uint32_t *words;
     size_t byte_count;
 };
-#define SPIRV(words) { words, sizeof words }
+#define SPIRV(words)        \
+    {                       \
+        words, sizeof words \
+    }
 
 static const struct {
     const char *name;
     struct spirv f32, f16;
 } sources[KERNEL_COUNT] = {
-    [KERNEL_PATCHIFY] = { "patchify", SPIRV(patchify_f32), SPIRV(patchify_f16) },
-    [KERNEL_EMBED_TOKENS] = { "embed_tokens", SPIRV(embed_tokens_f32), SPIRV(embed_tokens_f16) },
-    [KERNEL_LAYERNORM] = { "layernorm", SPIRV(layernorm_f32), SPIRV(layernorm_f16) },
-    [KERNEL_LINEAR] = { "linear", SPIRV(linear_f32), SPIRV(linear_f16) },
-    [KERNEL_LINEAR_NARROW] = { "linear", SPIRV(linear_f32), SPIRV(linear_f16) },
-    [KERNEL_LINEAR_F32] = { "linear", SPIRV(linear_f32), SPIRV(linear_f16_f32) },
-    [KERNEL_LINEAR_F32_NARROW] = { "linear", SPIRV(linear_f32), SPIRV(linear_f16_f32) },
-    [KERNEL_ATTENTION] = { "attention", SPIRV(attention_f32), SPIRV(attention_f16) },
-    [KERNEL_NORMALIZE] = { "normalize", SPIRV(normalize_f32), SPIRV(normalize_f32) },
+    [KERNEL_PATCHIFY] = {"patchify", SPIRV(patchify_f32), SPIRV(patchify_f16)},
+    [KERNEL_EMBED_TOKENS] = {"embed_tokens", SPIRV(embed_tokens_f32), SPIRV(embed_tokens_f16)},
+    [KERNEL_LAYERNORM] = {"layernorm", SPIRV(layernorm_f32), SPIRV(layernorm_f16)},
+    [KERNEL_LINEAR] = {"linear", SPIRV(linear_f32), SPIRV(linear_f16)},
+    [KERNEL_LINEAR_NARROW] = {"linear", SPIRV(linear_f32), SPIRV(linear_f16)},
+    [KERNEL_LINEAR_F32] = {"linear", SPIRV(linear_f32), SPIRV(linear_f16_f32)},
+    [KERNEL_LINEAR_F32_NARROW] = {"linear", SPIRV(linear_f32), SPIRV(linear_f16_f32)},
+    [KERNEL_ATTENTION] = {"attention", SPIRV(attention_f32), SPIRV(attention_f16)},
+    [KERNEL_NORMALIZE] = {"normalize", SPIRV(normalize_f32), SPIRV(normalize_f32)},
 };
 
 // Tiles of linear, as specialization constants.
@@ -81,8 +84,8 @@ struct device_shapes {
 };
 
 static const struct device_shapes software_shapes = {
-    .linear = { 8, 12, 16, 2, 0 },
-    .linear_narrow = { 8, 12, 4, 8, 0 },
+    .linear = {8, 12, 16, 2, 0},
+    .linear_narrow = {8, 12, 4, 8, 0},
     .row_width = 8,
     .lanes_per_row = 1,
     .attention_width = 8,
@@ -90,8 +93,8 @@ static const struct device_shapes software_shapes = {
 };
 
 static const struct device_shapes hardware_shapes = {
-    .linear = { 128, 8, 4, 16, 1 },
-    .linear_narrow = { 64, 4, 4, 16, 0 },
+    .linear = {128, 8, 4, 16, 1},
+    .linear_narrow = {64, 4, 4, 16, 0},
     .row_width = 64,
     .lanes_per_row = 64,
     .attention_width = 64,
@@ -106,20 +109,18 @@ const char *kernel_name(enum kernel kernel)
 static bool create(struct kernels *kernels, enum kernel kernel, const uint32_t *constants,
                    uint32_t constant_count, vkclip_error *err)
 {
-    const struct spirv *spirv = kernels->precision == VKCLIP_PRECISION_FP16
-                                    ? &sources[kernel].f16
-                                    : &sources[kernel].f32;
+    const struct spirv *spirv =
+        kernels->precision == VKCLIP_PRECISION_FP16 ? &sources[kernel].f16 : &sources[kernel].f32;
     kernels->shapes[kernel].workgroup_width = constants[SPEC_WORKGROUP_WIDTH];
-    kernels->pipelines[kernel] =
-        gpu_pipeline_create(kernels->gpu,
-                            &(struct gpu_pipeline_source){
-                                .name = sources[kernel].name,
-                                .spirv = spirv->words,
-                                .spirv_bytes = spirv->byte_count,
-                                .constants = constants,
-                                .constant_count = constant_count,
-                            },
-                            err);
+    kernels->pipelines[kernel] = gpu_pipeline_create(kernels->gpu,
+                                                     &(struct gpu_pipeline_source){
+                                                         .name = sources[kernel].name,
+                                                         .spirv = spirv->words,
+                                                         .spirv_bytes = spirv->byte_count,
+                                                         .constants = constants,
+                                                         .constant_count = constant_count,
+                                                     },
+                                                     err);
     return kernels->pipelines[kernel] != NULL;
 }
 
@@ -167,19 +168,19 @@ static bool create_attention(struct kernels *kernels, const struct device_shapes
     return create(kernels, KERNEL_ATTENTION, constants, 2, err);
 }
 
-bool kernels_init(struct kernels *kernels, struct gpu *gpu, vkclip_precision precision,
-                  uint32_t head_dim, vkclip_error *err)
+bool kernels_init(struct kernels *kernels, struct gpu *gpu, const struct kernels_params *params,
+                  vkclip_error *err)
 {
     const vkclip_device_facts *facts = gpu_get_facts(gpu);
-    if (precision == VKCLIP_PRECISION_FP16 && !facts->has_fp16_storage)
+    if (params->precision == VKCLIP_PRECISION_FP16 && !facts->has_fp16_storage)
         return fail(err, VKCLIP_ERROR_DEVICE, "%s does not store fp16: use fp32", facts->name);
 
     const struct device_shapes *shapes =
-        facts->kind == VKCLIP_DEVICE_SOFTWARE ? &software_shapes : &hardware_shapes;
+        params->kind == VKCLIP_DEVICE_SOFTWARE ? &software_shapes : &hardware_shapes;
     *kernels = (struct kernels){
         .gpu = gpu,
-        .precision = precision,
-        .element_bytes = precision == VKCLIP_PRECISION_FP16 ? 2 : 4,
+        .precision = params->precision,
+        .element_bytes = params->precision == VKCLIP_PRECISION_FP16 ? 2 : 4,
     };
     return create_copy(kernels, KERNEL_PATCHIFY, shapes, err) &&
            create_copy(kernels, KERNEL_EMBED_TOKENS, shapes, err) &&
@@ -189,12 +190,12 @@ bool kernels_init(struct kernels *kernels, struct gpu *gpu, vkclip_precision pre
            create_linear(kernels, KERNEL_LINEAR_NARROW, &shapes->linear_narrow, err) &&
            create_linear(kernels, KERNEL_LINEAR_F32, &shapes->linear, err) &&
            create_linear(kernels, KERNEL_LINEAR_F32_NARROW, &shapes->linear_narrow, err) &&
-           create_attention(kernels, shapes, head_dim, err);
+           create_attention(kernels, shapes, params->head_dim, err);
 }
 
 void kernels_finish(struct kernels *kernels)
 {
     for (int i = 0; i < KERNEL_COUNT; i++)
         gpu_pipeline_destroy(kernels->gpu, kernels->pipelines[i]);
-    *kernels = (struct kernels){ 0 };
+    *kernels = (struct kernels){0};
 }

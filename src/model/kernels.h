@@ -10,9 +10,9 @@ enum kernel {
     KERNEL_PATCHIFY,
     KERNEL_EMBED_TOKENS,
     KERNEL_LAYERNORM,
-    KERNEL_LINEAR,            // many rows
-    KERNEL_LINEAR_NARROW,     // few rows
-    KERNEL_LINEAR_F32,        // the same with an f32 output: residual stream, embeddings
+    KERNEL_LINEAR,        // many rows
+    KERNEL_LINEAR_NARROW, // few rows
+    KERNEL_LINEAR_F32,    // the same with an f32 output: residual stream, embeddings
     KERNEL_LINEAR_F32_NARROW,
     KERNEL_ATTENTION,
     KERNEL_NORMALIZE,
@@ -34,11 +34,17 @@ struct kernels {
     struct gpu_pipeline *pipelines[KERNEL_COUNT];
 };
 
-// Creates all pipelines for towers whose heads have head_dim columns.
+struct kernels_params {
+    vkclip_precision precision; // FP32 or FP16
+    vkclip_device_kind kind;    // whose shapes to take; any runs on any device
+    uint32_t head_dim;          // columns of a head, in both towers
+};
+
+// Creates all pipelines.
 //
 // Fails with VKCLIP_ERROR_DEVICE when precision is FP16 and the device does not store it.
-bool kernels_init(struct kernels *kernels, struct gpu *gpu, vkclip_precision precision,
-                  uint32_t head_dim, vkclip_error *err);
+bool kernels_init(struct kernels *kernels, struct gpu *gpu, const struct kernels_params *params,
+                  vkclip_error *err);
 
 // Accepts a zeroed or half-built object.
 void kernels_finish(struct kernels *kernels);

@@ -25,7 +25,7 @@
 bool loader_init(struct loader *loader, const struct weights *weights, uint32_t element_bytes,
                  const vkclip_log *log, vkclip_error *err)
 {
-    *loader = (struct loader){ .weights = weights, .log = log, .element_bytes = element_bytes };
+    *loader = (struct loader){.weights = weights, .log = log, .element_bytes = element_bytes};
     loader->is_expected = calloc(weights->count + 1, sizeof *loader->is_expected);
     if (!loader->is_expected)
         return fail(err, VKCLIP_ERROR_MEMORY, "no memory for %u tensor names", weights->count);
@@ -85,14 +85,14 @@ void loader_finish(struct loader *loader)
 {
     free(loader->is_expected);
     free(loader->scratch);
-    *loader = (struct loader){ 0 };
+    *loader = (struct loader){0};
 }
 
 void weight_memory_finish(struct weight_memory *memory, struct gpu *gpu)
 {
     for (uint32_t i = 0; i < memory->block_count; i++)
         gpu_buffer_destroy(gpu, memory->blocks[i]);
-    *memory = (struct weight_memory){ 0 };
+    *memory = (struct weight_memory){0};
 }
 
 // ---- checking --------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ static bool is_float_type(enum weight_type type)
 static const struct weight *expect(struct loader *loader, const char *name, uint32_t rank,
                                    const uint64_t *shape)
 {
-    struct weight wanted = { .name = name, .type = WEIGHT_F32, .rank = rank };
+    struct weight wanted = {.name = name, .type = WEIGHT_F32, .rank = rank};
     memcpy(wanted.shape, shape, rank * sizeof *shape);
     char want_text[128], found_text[128];
     weight_describe(&wanted, want_text, sizeof want_text);
@@ -117,8 +117,7 @@ static const struct weight *expect(struct loader *loader, const char *name, uint
         return NULL;
     }
     loader->is_expected[found - loader->weights->items] = true;
-    bool is_shape = found->rank == rank &&
-                    memcmp(found->shape, shape, rank * sizeof *shape) == 0;
+    bool is_shape = found->rank == rank && memcmp(found->shape, shape, rank * sizeof *shape) == 0;
     if (!is_shape || !is_float_type(found->type)) {
         weight_describe(found, found_text, sizeof found_text);
         note_problem(loader, "tensor '%s' is %s, expected %s", name, found_text, want_text);
@@ -177,8 +176,8 @@ static bool place(struct loader *loader, uint64_t size_bytes, struct gpu_range *
         return fail(&loader->error, VKCLIP_ERROR_MEMORY,
                     "%s binds at most %" PRIu64 " bytes, a tensor of the model needs %" PRIu64,
                     gpu_get_facts(loader->gpu)->name, limit, size_bytes);
-    bool is_full = loader->memory->block_count == 0 ||
-                   loader->block_used + aligned > loader->block_bytes;
+    bool is_full =
+        loader->memory->block_count == 0 || loader->block_used + aligned > loader->block_bytes;
     if (is_full && !add_block(loader, aligned))
         return false;
     *range = (struct gpu_range){
@@ -233,9 +232,8 @@ static bool check_half_range(struct loader *loader, const struct weight *weight,
         largest = fmaxf(largest, isfinite(values[i]) ? fabsf(values[i]) : 0.0f);
     if (largest < 65520.0f)
         return true;
-    return fail(&loader->error, VKCLIP_ERROR_MODEL,
-                "%s: '%s' holds %g, beyond fp16: use fp32", loader->weights->path, weight->name,
-                (double)largest);
+    return fail(&loader->error, VKCLIP_ERROR_MODEL, "%s: '%s' holds %g, beyond fp16: use fp32",
+                loader->weights->path, weight->name, (double)largest);
 }
 
 // Sends values as f32, a piece at a time.
@@ -342,9 +340,8 @@ static void upload_vectors(struct loader *loader, const struct weight *const *ve
 
 #define MAX_STACKED 3
 
-static void load_matrix(struct loader *loader, const struct weight *const *matrices,
-                        uint32_t count, uint32_t in_cols, uint32_t out_cols,
-                        struct linear_weights *out)
+static void load_matrix(struct loader *loader, const struct weight *const *matrices, uint32_t count,
+                        uint32_t in_cols, uint32_t out_cols, struct linear_weights *out)
 {
     uint64_t padded = align_up((uint64_t)count * out_cols, PANEL_COLS);
     out->in_cols = in_cols;
@@ -356,16 +353,16 @@ static void load_matrix(struct loader *loader, const struct weight *const *matri
 void loader_linear(struct loader *loader, const char *const *names, uint32_t name_count,
                    uint32_t in_cols, uint32_t out_cols, bool has_bias, struct linear_weights *out)
 {
-    const struct weight *matrices[MAX_STACKED] = { 0 }, *biases[MAX_STACKED] = { 0 };
+    const struct weight *matrices[MAX_STACKED] = {0}, *biases[MAX_STACKED] = {0};
     bool is_complete = true;
-    *out = (struct linear_weights){ 0 };
+    *out = (struct linear_weights){0};
     for (uint32_t i = 0; i < name_count; i++) {
         char name[MAX_NAME];
         snprintf(name, sizeof name, "%s.weight", names[i]);
-        matrices[i] = expect(loader, name, 2, (uint64_t[]){ out_cols, in_cols });
+        matrices[i] = expect(loader, name, 2, (uint64_t[]){out_cols, in_cols});
         snprintf(name, sizeof name, "%s.bias", names[i]);
         if (has_bias)
-            biases[i] = expect(loader, name, 1, (uint64_t[]){ out_cols });
+            biases[i] = expect(loader, name, 1, (uint64_t[]){out_cols});
         is_complete = is_complete && matrices[i] && (biases[i] || !has_bias);
     }
     if (!is_complete)
@@ -381,9 +378,9 @@ void loader_patch_linear(struct loader *loader, const char *name, uint32_t size_
 {
     char full_name[MAX_NAME];
     snprintf(full_name, sizeof full_name, "%s.weight", name);
-    *out = (struct linear_weights){ 0 };
+    *out = (struct linear_weights){0};
     const struct weight *kernel =
-        expect(loader, full_name, 4, (uint64_t[]){ out_cols, 3, size_px, size_px });
+        expect(loader, full_name, 4, (uint64_t[]){out_cols, 3, size_px, size_px});
     if (kernel)
         load_matrix(loader, &kernel, 1, 3 * size_px * size_px, out_cols, out);
 }
@@ -391,13 +388,13 @@ void loader_patch_linear(struct loader *loader, const char *name, uint32_t size_
 void loader_norm(struct loader *loader, const char *name, uint32_t cols, struct norm_weights *out)
 {
     char full_name[MAX_NAME];
-    *out = (struct norm_weights){ .cols = cols };
+    *out = (struct norm_weights){.cols = cols};
     snprintf(full_name, sizeof full_name, "%s.weight", name);
-    const struct weight *gain = expect(loader, full_name, 1, (uint64_t[]){ cols });
+    const struct weight *gain = expect(loader, full_name, 1, (uint64_t[]){cols});
     snprintf(full_name, sizeof full_name, "%s.bias", name);
-    const struct weight *bias = expect(loader, full_name, 1, (uint64_t[]){ cols });
+    const struct weight *bias = expect(loader, full_name, 1, (uint64_t[]){cols});
     if (gain && bias && place(loader, 2 * (uint64_t)cols * sizeof(float), &out->gain_bias))
-        upload_vectors(loader, (const struct weight *[]){ gain, bias }, 2, cols, out->gain_bias);
+        upload_vectors(loader, (const struct weight *[]){gain, bias}, 2, cols, out->gain_bias);
 }
 
 static void upload_table(struct loader *loader, const struct weight *table, uint32_t rows,
@@ -429,7 +426,7 @@ static void upload_table(struct loader *loader, const struct weight *table, uint
 void loader_table(struct loader *loader, const char *name, uint32_t rows, uint32_t cols,
                   struct gpu_range *out)
 {
-    const struct weight *table = expect(loader, name, 2, (uint64_t[]){ rows, cols });
+    const struct weight *table = expect(loader, name, 2, (uint64_t[]){rows, cols});
     if (table && place(loader, (uint64_t)rows * cols * loader->element_bytes, out))
         upload_table(loader, table, rows, cols, *out);
 }
@@ -459,10 +456,9 @@ void loader_places(struct loader *loader, const struct place_source *base,
     const struct weight *table = expect(loader, base->name, base->rank, base->shape);
     const struct weight *first_row = expect(loader, first->name, first->rank, first->shape);
     // One tensor may serve both; it is counted once.
-    const struct weight *rest_row =
-        strcmp(first->name, rest->name) == 0
-            ? first_row
-            : expect(loader, rest->name, rest->rank, rest->shape);
+    const struct weight *rest_row = strcmp(first->name, rest->name) == 0
+                                        ? first_row
+                                        : expect(loader, rest->name, rest->rank, rest->shape);
     if (!table || !first_row || !rest_row)
         return;
     uint64_t cols = base->shape[base->rank - 1], rows = base->shape[base->rank - 2];
@@ -474,7 +470,7 @@ void loader_scalar(struct loader *loader, const char *name, float *out)
 {
     const struct weight *found = weights_find(loader->weights, name);
     uint32_t rank = found && found->rank == 1 ? 1 : 0; // open_clip accepts [1] as well
-    const struct weight *scalar = expect(loader, name, rank, (uint64_t[]){ 1 });
+    const struct weight *scalar = expect(loader, name, rank, (uint64_t[]){1});
     if (scalar)
         read_part(loader, scalar, 0, 1, out);
 }

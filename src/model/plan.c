@@ -85,13 +85,13 @@ static struct tensor new_tensor(struct plan *plan, uint32_t rows, uint32_t cols,
 {
     if (plan->tensor_count == MAX_TENSORS) {
         fail(&plan->error, VKCLIP_ERROR_MODEL, "the model needs more than %d tensors", MAX_TENSORS);
-        return (struct tensor){ 0 };
+        return (struct tensor){0};
     }
     struct plan_tensor *tensor = &plan->tensors[plan->tensor_count];
     tensor->row_bytes = (uint64_t)cols * element_bytes;
     tensor->size_bytes = rows_at_limit(plan, rows) * tensor->row_bytes;
     tensor->first_step = UINT32_MAX;
-    return (struct tensor){ .index = plan->tensor_count++, .rows = rows, .cols = cols };
+    return (struct tensor){.index = plan->tensor_count++, .rows = rows, .cols = cols};
 }
 
 static struct binding use(struct plan *plan, struct tensor tensor)
@@ -100,17 +100,17 @@ static struct binding use(struct plan *plan, struct tensor tensor)
     if (used->first_step == UINT32_MAX)
         used->first_step = plan->step_count;
     used->last_step = plan->step_count;
-    return (struct binding){ .tensor = tensor.index };
+    return (struct binding){.tensor = tensor.index};
 }
 
 static struct binding use_range(struct gpu_range range)
 {
-    return (struct binding){ .tensor = NO_TENSOR, .range = range };
+    return (struct binding){.tensor = NO_TENSOR, .range = range};
 }
 
 struct tensor plan_cls_rows(struct tensor x)
 {
-    return (struct tensor){ .index = x.index, .rows = ROWS_SEQUENCES, .cols = x.cols };
+    return (struct tensor){.index = x.index, .rows = ROWS_SEQUENCES, .cols = x.cols};
 }
 
 // ---- steps -----------------------------------------------------------------------------------
@@ -133,22 +133,28 @@ static enum group_count group_rows(uint32_t rows)
     return rows == ROWS_TOKENS ? GROUPS_BY_TOKENS : GROUPS_BY_SEQUENCES;
 }
 
+struct tensor plan_input(struct plan *plan, uint32_t rows, uint32_t cols, bool is_element)
+{
+    return new_tensor(plan, rows, cols,
+                      is_element ? plan->kernels->element_bytes : (uint32_t)sizeof(float));
+}
+
 struct tensor plan_patchify(struct plan *plan, struct gpu_range pixels, struct gpu_range places,
                             const struct patchify_args *args, struct tensor *x)
 {
     uint32_t cols = 3 * args->patch_size_px * args->patch_size_px;
     struct tensor patches = new_tensor(plan, ROWS_TOKENS, cols, plan->kernels->element_bytes);
     *x = new_tensor(plan, ROWS_TOKENS, args->width, sizeof(float));
-    add_step(plan,
-             (struct step){
-                 .kernel = KERNEL_PATCHIFY,
-                 .bindings = { use_range(pixels), use_range(places), use(plan, patches),
-                               use(plan, *x) },
-                 .counted = GROUPS_BY_TOKENS,
-                 .per_group = 1,
-                 .groups_y = 1,
-             },
-             args, sizeof *args);
+    add_step(
+        plan,
+        (struct step){
+            .kernel = KERNEL_PATCHIFY,
+            .bindings = {use_range(pixels), use_range(places), use(plan, patches), use(plan, *x)},
+            .counted = GROUPS_BY_TOKENS,
+            .per_group = 1,
+            .groups_y = 1,
+        },
+        args, sizeof *args);
     return patches;
 }
 
@@ -159,13 +165,12 @@ struct tensor plan_embed_tokens(struct plan *plan, struct gpu_range tokens, stru
     add_step(plan,
              (struct step){
                  .kernel = KERNEL_EMBED_TOKENS,
-                 .bindings = { use_range(tokens), use_range(words), use_range(places),
-                               use(plan, x) },
+                 .bindings = {use_range(tokens), use_range(words), use_range(places), use(plan, x)},
                  .counted = GROUPS_BY_TOKENS,
                  .per_group = 1,
                  .groups_y = 1,
              },
-             &(struct embed_tokens_args){ .width = width }, sizeof(struct embed_tokens_args));
+             &(struct embed_tokens_args){.width = width}, sizeof(struct embed_tokens_args));
     return x;
 }
 
@@ -178,14 +183,14 @@ static struct tensor add_layernorm(struct plan *plan, struct tensor x, const str
     add_step(plan,
              (struct step){
                  .kernel = KERNEL_LAYERNORM,
-                 .bindings = { use(plan, x), use_range(w->gain_bias), use(plan, y),
-                               { .tensor = NO_TENSOR } },
+                 .bindings =
+                     {use(plan, x), use_range(w->gain_bias), use(plan, y), {.tensor = NO_TENSOR}},
                  .counted = group_rows(x.rows),
                  .per_group = plan->kernels->shapes[KERNEL_LAYERNORM].rows,
                  .groups_y = 1,
              },
              &(struct layernorm_args){
-                 .rows = x.rows, .cols = x.cols, .epsilon = epsilon, .replaces = replaces },
+                 .rows = x.rows, .cols = x.cols, .epsilon = epsilon, .replaces = replaces},
              sizeof(struct layernorm_args));
     return y;
 }
@@ -222,8 +227,8 @@ static void add_linear(struct plan *plan, enum kernel wide, enum kernel narrow, 
              (struct step){
                  .kernel = kernel,
                  // The kernel names its bias even where it does not read it.
-                 .bindings = { use(plan, x), use_range(w->panels),
-                               use_range(w->bias.buffer ? w->bias : w->panels), use(plan, y) },
+                 .bindings = {use(plan, x), use_range(w->panels),
+                              use_range(w->bias.buffer ? w->bias : w->panels), use(plan, y)},
                  .counted = group_rows(x.rows),
                  .per_group = shape->rows,
                  .groups_y = (w->out_cols + shape->cols - 1) / shape->cols,
@@ -237,9 +242,9 @@ struct tensor plan_linear(struct plan *plan, struct tensor x, const struct linea
 {
     struct tensor y = new_tensor(plan, x.rows, w->out_cols, plan->kernels->element_bytes);
     add_linear(plan, KERNEL_LINEAR, KERNEL_LINEAR_NARROW, x, w, y,
-               (struct linear_args){ .scaled_cols = options->scaled_cols,
-                                     .scale = options->scale,
-                                     .has_gelu = options->has_gelu });
+               (struct linear_args){.scaled_cols = options->scaled_cols,
+                                    .scale = options->scale,
+                                    .has_gelu = options->has_gelu});
     return y;
 }
 
@@ -250,14 +255,13 @@ void plan_linear_add(struct plan *plan, struct tensor x, const struct linear_wei
         fail(&plan->error, VKCLIP_ERROR_MODEL, "linear: %u outputs added to %u columns",
              w->out_cols, y.cols);
     add_linear(plan, KERNEL_LINEAR_F32, KERNEL_LINEAR_F32_NARROW, x, w, y,
-               (struct linear_args){ .adds = 1 });
+               (struct linear_args){.adds = 1});
 }
 
 struct tensor plan_linear_f32(struct plan *plan, struct tensor x, const struct linear_weights *w)
 {
     struct tensor y = new_tensor(plan, x.rows, w->out_cols, sizeof(float));
-    add_linear(plan, KERNEL_LINEAR_F32, KERNEL_LINEAR_F32_NARROW, x, w, y,
-               (struct linear_args){ 0 });
+    add_linear(plan, KERNEL_LINEAR_F32, KERNEL_LINEAR_F32_NARROW, x, w, y, (struct linear_args){0});
     return y;
 }
 
@@ -266,17 +270,17 @@ static struct tensor add_attention(struct plan *plan, struct tensor qkv, struct 
 {
     uint32_t width = qkv.cols / 3;
     struct tensor y = new_tensor(plan, rows, width, plan->kernels->element_bytes);
-    add_step(plan,
-             (struct step){
-                 .kernel = KERNEL_ATTENTION,
-                 .bindings = { use(plan, qkv), use_range(tiles), use(plan, y),
-                               { .tensor = NO_TENSOR } },
-                 .counted = rows == ROWS_TOKENS ? GROUPS_BY_TILES : GROUPS_BY_SEQUENCES,
-                 .per_group = 1,
-                 .groups_y = head_count,
-                 .pair_flop = 4.0 * width,
-             },
-             &(struct attention_args){ .width = width }, sizeof(struct attention_args));
+    add_step(
+        plan,
+        (struct step){
+            .kernel = KERNEL_ATTENTION,
+            .bindings = {use(plan, qkv), use_range(tiles), use(plan, y), {.tensor = NO_TENSOR}},
+            .counted = rows == ROWS_TOKENS ? GROUPS_BY_TILES : GROUPS_BY_SEQUENCES,
+            .per_group = 1,
+            .groups_y = head_count,
+            .pair_flop = 4.0 * width,
+        },
+        &(struct attention_args){.width = width}, sizeof(struct attention_args));
     return y;
 }
 
@@ -297,13 +301,13 @@ void plan_normalize(struct plan *plan, struct tensor x, struct gpu_range out)
     add_step(plan,
              (struct step){
                  .kernel = KERNEL_NORMALIZE,
-                 .bindings = { use(plan, x), { .tensor = NO_TENSOR }, { .tensor = NO_TENSOR },
-                               use_range(out) },
+                 .bindings =
+                     {use(plan, x), {.tensor = NO_TENSOR}, {.tensor = NO_TENSOR}, use_range(out)},
                  .counted = GROUPS_BY_SEQUENCES,
                  .per_group = plan->kernels->shapes[KERNEL_NORMALIZE].rows,
                  .groups_y = 1,
              },
-             &(struct normalize_args){ .cols = x.cols }, sizeof(struct normalize_args));
+             &(struct normalize_args){.cols = x.cols}, sizeof(struct normalize_args));
 }
 
 // ---- layout ----------------------------------------------------------------------------------
@@ -407,7 +411,7 @@ static struct gpu_dispatch *make_dispatches(const struct plan *plan, struct gpu_
             dispatches[i].bindings[j] =
                 binding->tensor == NO_TENSOR
                     ? binding->range
-                    : plan_tensor_range(plan, (struct tensor){ .index = binding->tensor }, arena);
+                    : plan_tensor_range(plan, (struct tensor){.index = binding->tensor}, arena);
         }
     }
     cut_into_submits(plan, dispatches);
@@ -420,11 +424,10 @@ bool plan_record(struct plan *plan, struct gpu_buffer *arena, bool is_timed, vkc
     gpu_recording_destroy(gpu, plan->recording);
     plan->recording = NULL;
     if (!plan->counts)
-        plan->counts =
-            gpu_buffer_create(gpu, sizeof(struct run_counts), GPU_MEMORY_UPLOAD, err);
+        plan->counts = gpu_buffer_create(gpu, sizeof(struct run_counts), GPU_MEMORY_UPLOAD, err);
     if (!plan->groups)
-        plan->groups = gpu_buffer_create(gpu, plan->step_count * 3 * sizeof(uint32_t),
-                                         GPU_MEMORY_UPLOAD, err);
+        plan->groups =
+            gpu_buffer_create(gpu, plan->step_count * 3 * sizeof(uint32_t), GPU_MEMORY_UPLOAD, err);
     if (!plan->counts || !plan->groups)
         return false;
 
@@ -436,7 +439,7 @@ bool plan_record(struct plan *plan, struct gpu_buffer *arena, bool is_timed, vkc
         &(struct gpu_recording_params){
             .dispatches = dispatches,
             .dispatch_count = plan->step_count,
-            .counts = { .buffer = plan->counts, .size_bytes = sizeof(struct run_counts) },
+            .counts = {.buffer = plan->counts, .size_bytes = sizeof(struct run_counts)},
             .groups = plan->groups,
             .is_timed = is_timed,
         },
@@ -473,11 +476,9 @@ void plan_add_times(const struct plan *plan, vkclip_kernel_time rows[KERNEL_COUN
         const struct step *step = &plan->steps[i];
         bool is_tokens = step->counted == GROUPS_BY_TOKENS;
         double row_count = is_tokens ? run->counts.tokens : run->counts.sequences;
-        double pairs =
-            step->counted == GROUPS_BY_TILES ? run->attention_pairs : run->cls_pairs;
+        double pairs = step->counted == GROUPS_BY_TILES ? run->attention_pairs : run->cls_pairs;
         rows[step->kernel].calls++;
         rows[step->kernel].milliseconds += gpu_recording_time_ns(plan->recording, i) * 1e-6;
-        rows[step->kernel].gflop +=
-            (row_count * step->row_flop + pairs * step->pair_flop) * 1e-9;
+        rows[step->kernel].gflop += (row_count * step->row_flop + pairs * step->pair_flop) * 1e-9;
     }
 }

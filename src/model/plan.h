@@ -42,9 +42,9 @@ struct plan_limits {
 // One run: what is in the input buffers.
 struct plan_run {
     struct run_counts counts;
-    uint32_t tile_count;   // attention tiles; the first counts.sequences are the [CLS] queries
+    uint32_t tile_count;    // attention tiles; the first counts.sequences are the [CLS] queries
     double attention_pairs; // queries times keys of all tiles, for the statistics
-    double cls_pairs;      // of the [CLS] tiles alone
+    double cls_pairs;       // of the [CLS] tiles alone
 };
 
 struct plan;
@@ -62,6 +62,10 @@ struct plan_linear_options {
     uint32_t scaled_cols; // so many outputs, from the first, are multiplied by scale
     float scale;
 };
+
+// A tensor in the arena that no step makes; the caller fills it before a run. f32, or in the
+// storage type of matmul inputs.
+struct tensor plan_input(struct plan *plan, uint32_t rows, uint32_t cols, bool is_element);
 
 // Pixels [sequences, size, size, 3] u8 -> patches, and the rows x they will be added to.
 //   places  [1 + patches, width] f32: [CLS] token and positions, patch bias included
@@ -114,7 +118,7 @@ bool plan_run(struct plan *plan, const struct plan_run *run, vkclip_error *err);
 // Adds time and work of the last run of a timed plan to rows by kernel name.
 void plan_add_times(const struct plan *plan, vkclip_kernel_time rows[KERNEL_COUNT]);
 
-// Where a tensor lies, for tests that look inside: in the arena, rows packed.
+// Where a tensor lies after plan_layout, rows packed: to fill inputs and to look inside.
 struct gpu_range plan_tensor_range(const struct plan *plan, struct tensor tensor,
                                    struct gpu_buffer *arena);
 

@@ -1,0 +1,717 @@
+// engine.c: a model on a device. Owns device memory, the plans of both towers and their inputs;
+// cuts batches into runs that fit.
+#include "engine.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+// How much one submit may compute, by kind of device, so that it stays well under 250 ms on a
+// slow one: watchdogs kill jobs of seconds. llvmpipe does 10 to 30 GFLOP/s and SwiftShader 3;
+// the slowest integrated GPUs 20; a slow discrete one 500.
+static double submit_gflop(vkclip_device_kind kind)
+{
+    switch (kind) {
+    case VKCLIP_DEVICE_SOFTWARE:
+        return 0.7;
+    case VKCLIP_DEVICE_DISCRETE:
+        return 40.0;
+    default:
+        return 4.0;
+    }
+}
+
+#define MAX_IMAGES_CHOSEN 32    // beyond that batches gain nothing
+#define MAX_IMAGES        256   // what a caller may ask for
+#define MAX_TOKENS        65535 // rows are workgroups of one dimension
+#define TOKENS_PER_TEXT   8     // a text's share of a plan; shorter ones fill fewer rows
+
+// A plan with its inputs' sizes.
+struct tower_plan {
+    struct plan *plan;
+    struct plan_limits limits;
+};
+
+struct vkclip_engine {
+    const vkclip_model *model;
+    vkclip_engine_facts facts;
+    vkclip_log log;
+    struct gpu *gpu;
+    struct kernels kernels;
+    struct vit vit;
+    struct bert bert;
+    struct weight_memory weights;
+    struct gpu_buffer *arena; // activations of whichever plan runs
+    struct tower_plan images;
+    struct tower_plan texts;
+    struct tower_plan few_texts;                // one or two labels: narrow tiles
+    struct gpu_buffer *pixels, *tokens, *tiles; // inputs of a run
+    struct gpu_buffer *out;                     // embeddings of a run
+    uint8_t *pictures;                          // decoded, before they go to the device
+    bool is_profiling;
+    vkclip_kernel_time times[KERNEL_COUNT];
+};
+
+// ---- sizes -----------------------------------------------------------------------------------
+
+static uint32_t min_u32(uint64_t a, uint64_t b)
+{
+    return (uint32_t)(a < b ? a : b);
+}
+
+static uint32_t max_u32(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+// How many rows a device can bind of a tower's widest activation.
+static uint64_t bindable_rows(const vkclip_engine *engine, uint32_t width, uint32_t hidden,
+                              uint32_t input_cols)
+{
+    uint32_t cols = max_u32(max_u32(3 * width, hidden), input_cols);
+    uint64_t row_bytes = (uint64_t)cols * engine->kernels.element_bytes;
+    if (row_bytes < (uint64_t)width * sizeof(float))
+        row_bytes = (uint64_t)width * sizeof(float);
+    uint64_t rows = gpu_get_facts(engine->gpu)->storage_range_bytes / row_bytes;
+    return rows < MAX_TOKENS ? rows : MAX_TOKENS;
+}
+
+static void choose_image_limits(vkclip_engine *engine, uint32_t wanted)
+{
+    const struct vit_sizes *s = &engine->vit.sizes;
+    const uint32_t tokens = vit_tokens(&engine->vit);
+    double gflop = submit_gflop(gpu_get_facts(engine->gpu)->kind);
+    double largest_step = 2e-9 * tokens * s->width * s->hidden;
+    uint64_t most =
+        bindable_rows(engine, s->width, s->hidden, 3 * s->patch_size_px * s->patch_size_px) /
+        tokens;
+    uint64_t pixel_bytes = 3 * (uint64_t)s->image_size_px * s->image_size_px;
+    most = min_u32(most, gpu_get_facts(engine->gpu)->storage_range_bytes / pixel_bytes);
+    double fitting = gflop / largest_step;
+    uint32_t chosen = fitting < MAX_IMAGES_CHOSEN ? (uint32_t)fitting : MAX_IMAGES_CHOSEN;
+    uint32_t images = max_u32(1, min_u32(most, wanted ? min_u32(wanted, MAX_IMAGES) : chosen));
+    engine->images.limits = (struct plan_limits){
+        .sequences = images,
+        .tokens = images * tokens,
+        .longest = tokens,
+    };
+}
+
+static struct plan_limits text_limits(uint32_t tokens, uint32_t longest)
+{
+    return (struct plan_limits){
+        .sequences = max_u32(1, tokens / TOKENS_PER_TEXT),
+        .tokens = tokens,
+        .longest = min_u32(longest, tokens),
+    };
+}
+
+static void choose_text_limits(vkclip_engine *engine)
+{
+    const struct bert_sizes *s = &engine->bert.sizes;
+    const uint32_t longest = engine->model->config.context_tokens;
+    double gflop = submit_gflop(gpu_get_facts(engine->gpu)->kind);
+    double fitting = gflop / (2e-9 * s->width * s->hidden);
+    uint64_t most = bindable_rows(engine, s->width, s->hidden, 0);
+    // At most 64 of the longest texts, or 16384 tokens of small models.
+    uint32_t tokens = min_u32(most, fitting < 16384.0 ? (uint64_t)fitting : 16384);
+    tokens = max_u32(longest, min_u32(tokens, 64 * (uint64_t)longest));
+    engine->texts.limits = text_limits(tokens, longest);
+    engine->few_texts.limits = text_limits(engine->kernels.shapes[KERNEL_LINEAR].rows, longest);
+}
+
+// ---- creation --------------------------------------------------------------------------------
+
+static vkclip_precision choose_precision(const vkclip_device_facts *device, vkclip_precision wanted)
+{
+    if (wanted != VKCLIP_PRECISION_DEFAULT)
+        return wanted;
+    bool is_gpu = device->kind != VKCLIP_DEVICE_SOFTWARE;
+    return is_gpu && device->has_fp16_storage ? VKCLIP_PRECISION_FP16 : VKCLIP_PRECISION_FP32;
+}
+
+static bool open_device(vkclip_engine *engine, const vkclip_engine_params *params,
+                        vkclip_error *err)
+{
+    engine->gpu = gpu_create(params->device, &engine->log, err);
+    if (!engine->gpu)
+        return false;
+    const vkclip_device_facts *device = gpu_get_facts(engine->gpu);
+    engine->facts.device = *device;
+    if (device->kind == VKCLIP_DEVICE_SOFTWARE && !params->device)
+        log_line(&engine->log, VKCLIP_LOG_WARNING, "no GPU found, running on the CPU with %s",
+                 device->name);
+    engine->facts.precision = choose_precision(device, params->precision);
+    gpu_cache_load(engine->gpu, params->cache_directory);
+    if (!kernels_init(&engine->kernels, engine->gpu,
+                      &(struct kernels_params){
+                          .precision = engine->facts.precision,
+                          .kind = device->kind,
+                          .head_dim = engine->vit.sizes.width / engine->vit.sizes.heads,
+                      },
+                      err))
+        return false;
+    gpu_cache_save(engine->gpu, params->cache_directory);
+    return true;
+}
+
+static bool upload_weights(vkclip_engine *engine, vkclip_error *err)
+{
+    struct loader loader;
+    const vkclip_model *model = engine->model;
+    if (!loader_init(&loader, &model->weights, engine->kernels.element_bytes, &engine->log, err))
+        return false;
+    model_load(&engine->vit, &engine->bert, &loader); // counts bytes; was checked at opening
+
+    const vkclip_device_facts *device = &engine->facts.device;
+    bool is_done = true;
+    if (loader.need_bytes > device->memory_bytes)
+        is_done = fail(err, VKCLIP_ERROR_MEMORY, "%s has %llu MiB of memory, the weights need %llu",
+                       device->name, (unsigned long long)(device->memory_bytes >> 20),
+                       (unsigned long long)(loader.need_bytes >> 20));
+    if (is_done) {
+        loader_begin_upload(&loader, engine->gpu, &engine->weights);
+        model_load(&engine->vit, &engine->bert, &loader);
+        is_done = loader_end_upload(&loader, err);
+    }
+    loader_finish(&loader);
+    engine->facts.weights_bytes = engine->weights.size_bytes;
+    return is_done;
+}
+
+static struct gpu_range whole(struct gpu_buffer *buffer, uint64_t size_bytes)
+{
+    return (struct gpu_range){.buffer = buffer, .size_bytes = size_bytes};
+}
+
+// [CLS] tiles first, then those of the other queries; see make_tiles.
+static uint64_t most_tiles(const vkclip_engine *engine, const struct plan_limits *limits)
+{
+    uint32_t width = engine->kernels.shapes[KERNEL_ATTENTION].rows;
+    return 2 * (uint64_t)limits->sequences + limits->tokens / width;
+}
+
+struct input_sizes {
+    uint64_t pixels, tokens, tiles, out;
+};
+
+static struct input_sizes input_sizes(const vkclip_engine *engine)
+{
+    const struct plan_limits *images = &engine->images.limits, *texts = &engine->texts.limits;
+    const uint64_t side = engine->vit.sizes.image_size_px;
+    uint64_t image_tiles = most_tiles(engine, images), text_tiles = most_tiles(engine, texts);
+    return (struct input_sizes){
+        .pixels = (images->sequences * side * side * 3 + 3) / 4 * 4,
+        .tokens = texts->tokens * (uint64_t)sizeof(struct token),
+        .tiles =
+            (image_tiles > text_tiles ? image_tiles : text_tiles) * sizeof(struct attention_tile),
+        .out = (uint64_t)max_u32(images->sequences, texts->sequences) *
+               engine->vit.sizes.embedding_width * sizeof(float),
+    };
+}
+
+static bool create_inputs(vkclip_engine *engine, vkclip_error *err)
+{
+    const struct input_sizes sizes = input_sizes(engine);
+    struct gpu *gpu = engine->gpu;
+    engine->pictures = malloc(sizes.pixels);
+    if (!engine->pictures)
+        return fail(err, VKCLIP_ERROR_MEMORY, "no memory for %u pictures",
+                    engine->images.limits.sequences);
+    return (engine->pixels = gpu_buffer_create(gpu, sizes.pixels, GPU_MEMORY_UPLOAD, err)) &&
+           (engine->tokens = gpu_buffer_create(gpu, sizes.tokens, GPU_MEMORY_UPLOAD, err)) &&
+           (engine->tiles = gpu_buffer_create(gpu, sizes.tiles, GPU_MEMORY_UPLOAD, err)) &&
+           (engine->out = gpu_buffer_create(gpu, sizes.out, GPU_MEMORY_READBACK, err));
+}
+
+static struct tower_plan *tower(vkclip_engine *engine, int index)
+{
+    struct tower_plan *towers[] = {&engine->images, &engine->texts, &engine->few_texts};
+    return towers[index];
+}
+#define TOWER_PLANS 3
+
+static bool plan_towers(vkclip_engine *engine, uint64_t *arena_bytes, vkclip_error *err)
+{
+    const struct input_sizes sizes = input_sizes(engine);
+    const double gflop = submit_gflop(engine->facts.device.kind);
+    struct gpu_range tiles = whole(engine->tiles, sizes.tiles);
+    struct gpu_range out = whole(engine->out, sizes.out);
+    *arena_bytes = 0;
+    for (int i = 0; i < TOWER_PLANS; i++) {
+        struct tower_plan *t = tower(engine, i);
+        t->plan = plan_create(&engine->kernels, &t->limits, gflop);
+        if (!t->plan)
+            return fail(err, VKCLIP_ERROR_MEMORY, "no memory for a plan");
+        if (t == &engine->images)
+            vit_plan(&engine->vit, t->plan, whole(engine->pixels, sizes.pixels), tiles, out);
+        else
+            bert_plan(&engine->bert, t->plan, whole(engine->tokens, sizes.tokens), tiles, out);
+        uint64_t needed;
+        if (!plan_layout(t->plan, &needed, err))
+            return false;
+        if (*arena_bytes < needed)
+            *arena_bytes = needed;
+    }
+    return true;
+}
+
+static void drop_plans(vkclip_engine *engine)
+{
+    for (int i = 0; i < TOWER_PLANS; i++) {
+        plan_destroy(tower(engine, i)->plan);
+        tower(engine, i)->plan = NULL;
+    }
+    gpu_buffer_destroy(engine->gpu, engine->arena);
+    gpu_buffer_destroy(engine->gpu, engine->pixels);
+    gpu_buffer_destroy(engine->gpu, engine->tokens);
+    gpu_buffer_destroy(engine->gpu, engine->tiles);
+    gpu_buffer_destroy(engine->gpu, engine->out);
+    free(engine->pictures);
+    engine->arena = engine->pixels = engine->tokens = engine->tiles = engine->out = NULL;
+    engine->pictures = NULL;
+}
+
+static bool record_towers(vkclip_engine *engine, bool is_timed, vkclip_error *err)
+{
+    for (int i = 0; i < TOWER_PLANS; i++)
+        if (!plan_record(tower(engine, i)->plan, engine->arena, is_timed, err))
+            return false;
+    return true;
+}
+
+static bool allocate_and_plan(vkclip_engine *engine, vkclip_error *err)
+{
+    uint64_t arena_bytes;
+    if (!create_inputs(engine, err) || !plan_towers(engine, &arena_bytes, err))
+        return false;
+    engine->arena = gpu_buffer_create(engine->gpu, arena_bytes, GPU_MEMORY_DEVICE, err);
+    engine->facts.arena_bytes = arena_bytes;
+    return engine->arena && record_towers(engine, false, err);
+}
+
+// Where memory is short, fewer images at once.
+static bool plan_within_memory(vkclip_engine *engine, uint32_t max_images, vkclip_error *err)
+{
+    choose_image_limits(engine, max_images);
+    choose_text_limits(engine);
+    vkclip_error reason;
+    while (!allocate_and_plan(engine, &reason)) {
+        uint32_t images = engine->images.limits.sequences;
+        drop_plans(engine);
+        if (reason.status != VKCLIP_ERROR_MEMORY || images == 1) {
+            if (err)
+                *err = reason;
+            return false;
+        }
+        choose_image_limits(engine, images / 2);
+    }
+    engine->facts.max_images = engine->images.limits.sequences;
+    engine->facts.max_text_tokens = engine->texts.limits.tokens;
+    return true;
+}
+
+vkclip_engine *vkclip_engine_create(const vkclip_model *model, const vkclip_engine_params *params,
+                                    vkclip_error *err)
+{
+    if (!model || !params || !model->is_whole) {
+        fail(err, VKCLIP_ERROR_ARGUMENT,
+             "vkclip_engine_create wants a model opened with VKCLIP_MODEL_WHOLE, and params");
+        return NULL;
+    }
+    vkclip_engine *engine = calloc(1, sizeof *engine);
+    if (!engine) {
+        fail(err, VKCLIP_ERROR_MEMORY, "no memory for an engine");
+        return NULL;
+    }
+    engine->model = model;
+    engine->log = params->log;
+    engine->vit = model->vit;
+    engine->bert = model->bert;
+    if (open_device(engine, params, err) && upload_weights(engine, err) &&
+        plan_within_memory(engine, params->max_images, err))
+        return engine;
+    vkclip_engine_destroy(engine);
+    return NULL;
+}
+
+void vkclip_engine_destroy(vkclip_engine *engine)
+{
+    if (!engine)
+        return;
+    if (engine->gpu) {
+        drop_plans(engine);
+        weight_memory_finish(&engine->weights, engine->gpu);
+        if (engine->kernels.gpu)
+            kernels_finish(&engine->kernels);
+        gpu_destroy(engine->gpu);
+    }
+    free(engine);
+}
+
+const vkclip_engine_facts *vkclip_engine_get_facts(const vkclip_engine *engine)
+{
+    return &engine->facts;
+}
+
+const char *vkclip_version(void)
+{
+    return VKCLIP_VERSION;
+}
+
+bool vkclip_devices(vkclip_device_facts *devices, uint32_t capacity, uint32_t *count,
+                    vkclip_error *err)
+{
+    if (!count || (capacity && !devices))
+        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_devices: nowhere to write to");
+    return gpu_list(devices, capacity, count, err);
+}
+
+// ---- runs ------------------------------------------------------------------------------------
+
+// Cuts the sequences of a run into attention tiles: first the [CLS] query of each, which is all
+// the last layer computes, then the other queries.
+static void make_tiles(vkclip_engine *engine, const uint32_t *lengths, uint32_t count,
+                       struct plan_run *run)
+{
+    struct attention_tile *tiles = gpu_buffer_address(engine->tiles);
+    const uint32_t width = engine->kernels.shapes[KERNEL_ATTENTION].rows;
+    uint32_t body_row = count;
+    *run = (struct plan_run){.counts.sequences = count, .tile_count = count};
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t body = lengths[i] - 1;
+        struct attention_tile tile = {
+            .query_row = i,
+            .query_count = 1,
+            .cls_row = i,
+            .body_row = body_row,
+            .key_count = lengths[i],
+        };
+        tiles[i] = tile;
+        for (uint32_t first = 0; first < body; first += width) {
+            tile.query_row = body_row + first;
+            tile.query_count = min_u32(width, body - first);
+            tiles[run->tile_count++] = tile;
+        }
+        body_row += body;
+        run->cls_pairs += lengths[i];
+        run->attention_pairs += (double)lengths[i] * lengths[i];
+    }
+    run->counts.tokens = body_row;
+}
+
+// Runs a tower on what lies in its inputs and copies the embeddings out.
+static bool run_tower(vkclip_engine *engine, const struct tower_plan *t, const struct plan_run *run,
+                      float *embeddings, vkclip_error *err)
+{
+    if (!plan_run(t->plan, run, err))
+        return false;
+    if (engine->is_profiling)
+        plan_add_times(t->plan, engine->times);
+
+    const uint32_t width = engine->vit.sizes.embedding_width;
+    const float *out = gpu_buffer_address(engine->out);
+    memcpy(embeddings, out, (size_t)run->counts.sequences * width * sizeof *out);
+    for (size_t i = 0; i < (size_t)run->counts.sequences * width; i++)
+        if (!isfinite(embeddings[i]))
+            return fail(err, VKCLIP_ERROR_NUMBERS, "an embedding is not finite%s",
+                        engine->facts.precision == VKCLIP_PRECISION_FP16 ? ": try fp32" : "");
+    return true;
+}
+
+// Embeds at most max_images pictures.
+static bool run_images(vkclip_engine *engine, const uint8_t *pixels, uint32_t count,
+                       float *embeddings, vkclip_error *err)
+{
+    const size_t side = engine->vit.sizes.image_size_px;
+    uint32_t lengths[MAX_IMAGES];
+    for (uint32_t i = 0; i < count; i++)
+        lengths[i] = vit_tokens(&engine->vit);
+    memcpy(gpu_buffer_address(engine->pixels), pixels, count * side * side * 3);
+    struct plan_run run;
+    make_tiles(engine, lengths, count, &run);
+    return run_tower(engine, &engine->images, &run, embeddings, err);
+}
+
+bool vkclip_embed_pixels(vkclip_engine *engine, const uint8_t *pixels, size_t count,
+                         float *embeddings, vkclip_error *err)
+{
+    if (!engine || !pixels || !embeddings || count == 0)
+        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_embed_pixels: nothing to embed");
+    const size_t side = engine->vit.sizes.image_size_px;
+    const size_t width = engine->vit.sizes.embedding_width;
+    for (size_t done = 0; done < count;) {
+        uint32_t now = min_u32(count - done, engine->images.limits.sequences);
+        if (!run_images(engine, pixels + done * side * side * 3, now, embeddings + done * width,
+                        err))
+            return false;
+        done += now;
+    }
+    return true;
+}
+
+bool vkclip_embed_image_files(vkclip_engine *engine, const char *const *paths, size_t count,
+                              float *embeddings, vkclip_error *errors, vkclip_error *err)
+{
+    if (!engine || !paths || !embeddings || count == 0)
+        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_embed_image_files: nothing to embed");
+    const size_t side = engine->vit.sizes.image_size_px;
+    const size_t width = engine->vit.sizes.embedding_width;
+    const size_t picture_bytes = side * side * 3;
+    for (size_t done = 0; done < count;) {
+        uint32_t now = min_u32(count - done, engine->images.limits.sequences);
+        bool is_read[MAX_IMAGES];
+        for (uint32_t i = 0; i < now; i++) {
+            vkclip_error reason = {0};
+            uint8_t *picture = engine->pictures + i * picture_bytes;
+            is_read[i] = vkclip_preprocess_file(engine->model, paths[done + i], picture, &reason);
+            if (!is_read[i] && !errors) {
+                if (err)
+                    *err = reason;
+                return false;
+            }
+            if (errors)
+                errors[done + i] = reason;
+            if (!is_read[i])
+                memset(picture, 0, picture_bytes);
+        }
+        if (!run_images(engine, engine->pictures, now, embeddings + done * width, err))
+            return false;
+        for (uint32_t i = 0; i < now; i++)
+            if (!is_read[i])
+                memset(embeddings + (done + i) * width, 0, width * sizeof *embeddings);
+        done += now;
+    }
+    return true;
+}
+
+bool vkclip_embed_image_memory(vkclip_engine *engine, const void *bytes, size_t byte_count,
+                               const char *name, float *embedding, vkclip_error *err)
+{
+    if (!engine || !embedding)
+        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_embed_image_memory: a NULL argument");
+    return vkclip_preprocess_memory(engine->model, bytes, byte_count, name, engine->pictures,
+                                    err) &&
+           run_images(engine, engine->pictures, 1, embedding, err);
+}
+
+// Writes one text's rows: [CLS] among the first rows of the run, the others behind those of the
+// texts before.
+static void place_tokens(vkclip_engine *engine, const int32_t *ids, uint32_t length, uint32_t text,
+                         uint32_t body_row)
+{
+    struct token *tokens = gpu_buffer_address(engine->tokens);
+    tokens[text] = (struct token){.id = (uint32_t)ids[0]};
+    for (uint32_t i = 1; i < length; i++)
+        tokens[body_row + i - 1] = (struct token){.id = (uint32_t)ids[i], .position = i};
+}
+
+static bool run_texts(vkclip_engine *engine, const int32_t *ids, const uint32_t *lengths,
+                      uint32_t count, float *embeddings, vkclip_error *err)
+{
+    struct plan_run run;
+    make_tiles(engine, lengths, count, &run);
+    uint32_t body_row = count;
+    for (uint32_t i = 0; i < count; i++) {
+        place_tokens(engine, ids, lengths[i], i, body_row);
+        ids += lengths[i];
+        body_row += lengths[i] - 1;
+    }
+    const struct plan_limits *few = &engine->few_texts.limits;
+    bool are_few = run.counts.tokens <= few->tokens && count <= few->sequences;
+    return run_tower(engine, are_few ? &engine->few_texts : &engine->texts, &run, embeddings, err);
+}
+
+static bool check_tokens(const vkclip_engine *engine, const int32_t *ids, const uint32_t *lengths,
+                         size_t count, vkclip_error *err)
+{
+    const uint32_t rows = engine->bert.sizes.vocabulary_rows;
+    for (size_t i = 0; i < count; i++) {
+        if (lengths[i] == 0 || lengths[i] > engine->model->config.context_tokens)
+            return fail(err, VKCLIP_ERROR_ARGUMENT, "text %zu has %u tokens, 1 to %u are accepted",
+                        i, lengths[i], engine->model->config.context_tokens);
+        for (uint32_t j = 0; j < lengths[i]; j++, ids++)
+            if (*ids < 0 || (uint32_t)*ids >= rows)
+                return fail(err, VKCLIP_ERROR_ARGUMENT, "token %u of text %zu is %d of %u", j, i,
+                            *ids, rows);
+    }
+    return true;
+}
+
+bool vkclip_embed_tokens(vkclip_engine *engine, const int32_t *ids, const uint32_t *lengths,
+                         size_t count, float *embeddings, vkclip_error *err)
+{
+    if (!engine || !ids || !lengths || !embeddings || count == 0)
+        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_embed_tokens: nothing to embed");
+    if (!check_tokens(engine, ids, lengths, count, err))
+        return false;
+
+    const struct plan_limits *limits = &engine->texts.limits;
+    const size_t width = engine->vit.sizes.embedding_width;
+    for (size_t done = 0; done < count;) {
+        uint32_t now = 0, tokens = 0;
+        while (done + now < count && now < limits->sequences &&
+               tokens + lengths[done + now] <= limits->tokens)
+            tokens += lengths[done + now++];
+        if (!run_texts(engine, ids, lengths + done, now, embeddings + done * width, err))
+            return false;
+        ids += tokens;
+        done += now;
+    }
+    return true;
+}
+
+bool vkclip_embed_texts(vkclip_engine *engine, const char *const *texts, size_t count,
+                        float *embeddings, vkclip_error *err)
+{
+    if (!engine || !texts || !embeddings || count == 0)
+        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_embed_texts: nothing to embed");
+    const uint32_t longest = engine->model->config.context_tokens;
+    const uint32_t at_once = engine->texts.limits.sequences;
+    const size_t width = engine->vit.sizes.embedding_width;
+    int32_t *ids = malloc((size_t)at_once * longest * sizeof *ids);
+    uint32_t *lengths = malloc(at_once * sizeof *lengths);
+    bool is_done = ids && lengths;
+    if (!is_done)
+        fail(err, VKCLIP_ERROR_MEMORY, "no memory for the tokens of %u texts", at_once);
+
+    for (size_t done = 0; is_done && done < count;) {
+        uint32_t now = min_u32(count - done, at_once);
+        size_t tokens = 0;
+        for (uint32_t i = 0; is_done && i < now; i++) {
+            is_done = vkclip_tokenize(engine->model, texts[done + i], ids + tokens, longest,
+                                      &lengths[i], err);
+            tokens += is_done ? lengths[i] : 0;
+        }
+        is_done = is_done &&
+                  vkclip_embed_tokens(engine, ids, lengths, now, embeddings + done * width, err);
+        done += now;
+    }
+    free(ids);
+    free(lengths);
+    return is_done;
+}
+
+// ---- labels ----------------------------------------------------------------------------------
+
+// "a photo of {}" with a label in its place; malloc'ed.
+static char *fill_template(const char *template, const char *label)
+{
+    const char *gap = strstr(template, "{}");
+    size_t before = gap ? (size_t)(gap - template) : strlen(template);
+    const char *after = gap ? gap + 2 : "";
+    size_t length = before + strlen(label) + strlen(after);
+    char *prompt = malloc(length + 1);
+    if (prompt)
+        snprintf(prompt, length + 1, "%.*s%s%s", (int)before, template, label, after);
+    return prompt;
+}
+
+static void add_unit(float *sum, const float *unit, uint32_t width)
+{
+    for (uint32_t c = 0; c < width; c++)
+        sum[c] += unit[c];
+}
+
+// To unit length, as torch.nn.functional.normalize does it.
+static void make_unit(float *vector, uint32_t width)
+{
+    double squares = 0.0;
+    for (uint32_t c = 0; c < width; c++)
+        squares += (double)vector[c] * (double)vector[c];
+    double norm = fmax(sqrt(squares), 1e-12);
+    for (uint32_t c = 0; c < width; c++)
+        vector[c] = (float)((double)vector[c] / norm);
+}
+
+// The prompts of all labels in one call, so that they share batches.
+static bool embed_prompts(vkclip_engine *engine, char *const *prompts, size_t label_count,
+                          size_t template_count, float *embeddings, vkclip_error *err)
+{
+    const uint32_t width = engine->vit.sizes.embedding_width;
+    const size_t prompt_count = label_count * template_count;
+    if (template_count == 1)
+        return vkclip_embed_texts(engine, (const char *const *)prompts, prompt_count, embeddings,
+                                  err);
+    float *units = malloc(prompt_count * width * sizeof *units);
+    if (!units)
+        return fail(err, VKCLIP_ERROR_MEMORY, "no memory for %zu prompts", prompt_count);
+    bool is_done =
+        vkclip_embed_texts(engine, (const char *const *)prompts, prompt_count, units, err);
+    for (size_t label = 0; is_done && label < label_count; label++) {
+        float *sum = embeddings + label * width;
+        memset(sum, 0, width * sizeof *sum);
+        for (size_t i = 0; i < template_count; i++)
+            add_unit(sum, units + (label * template_count + i) * width, width);
+        make_unit(sum, width);
+    }
+    free(units);
+    return is_done;
+}
+
+bool vkclip_embed_labels(vkclip_engine *engine, const char *const *labels, size_t label_count,
+                         const char *const *templates, size_t template_count, float *embeddings,
+                         vkclip_error *err)
+{
+    if (!engine || !labels || !templates || !embeddings || label_count == 0 || template_count == 0)
+        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_embed_labels: nothing to embed");
+    const size_t prompt_count = label_count * template_count;
+    char **prompts = calloc(prompt_count, sizeof *prompts);
+    bool is_done = prompts != NULL;
+    for (size_t i = 0; is_done && i < prompt_count; i++) {
+        prompts[i] = fill_template(templates[i % template_count], labels[i / template_count]);
+        is_done = prompts[i] != NULL;
+    }
+    if (!is_done)
+        fail(err, VKCLIP_ERROR_MEMORY, "no memory for %zu prompts", prompt_count);
+    is_done =
+        is_done && embed_prompts(engine, prompts, label_count, template_count, embeddings, err);
+    for (size_t i = 0; prompts && i < prompt_count; i++)
+        free(prompts[i]);
+    free(prompts);
+    return is_done;
+}
+
+// ---- profile ---------------------------------------------------------------------------------
+
+bool vkclip_profile_begin(vkclip_engine *engine, vkclip_error *err)
+{
+    if (!engine)
+        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_profile_begin: no engine");
+    if (!engine->facts.device.has_timestamps)
+        return fail(err, VKCLIP_ERROR_DEVICE, "%s has no timestamps", engine->facts.device.name);
+    memset(engine->times, 0, sizeof engine->times);
+    if (!record_towers(engine, true, err))
+        return false;
+    engine->is_profiling = true;
+    return true;
+}
+
+bool vkclip_profile_end(vkclip_engine *engine, vkclip_kernel_time *rows, uint32_t capacity,
+                        uint32_t *count, vkclip_error *err)
+{
+    if (!engine || !rows || !count)
+        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_profile_end: a NULL argument");
+    *count = 0;
+    for (int i = 0; i < KERNEL_COUNT; i++) {
+        const vkclip_kernel_time *time = &engine->times[i];
+        uint32_t row = 0;
+        while (row < *count && strcmp(rows[row].kernel, kernel_name((enum kernel)i)) != 0)
+            row++;
+        if (time->calls == 0 || row == capacity)
+            continue;
+        if (row == *count) {
+            rows[row] = (vkclip_kernel_time){0};
+            snprintf(rows[row].kernel, sizeof rows[row].kernel, "%s", kernel_name((enum kernel)i));
+            (*count)++;
+        }
+        rows[row].calls += time->calls;
+        rows[row].milliseconds += time->milliseconds;
+        rows[row].gflop += time->gflop;
+    }
+    engine->is_profiling = false;
+    return record_towers(engine, false, err);
+}

@@ -1,0 +1,105 @@
+#include "reference.h"
+
+#include <math.h>
+
+double ref_gelu(double x)
+{
+    return 0.5 * x * erfc(-x / sqrt(2.0));
+}
+
+void ref_linear(const float *x, const float *w, const float *bias, uint32_t rows,
+                const struct linear_args *args, double *y)
+{
+    for (uint32_t r = 0; r < rows; r++)
+        for (uint32_t o = 0; o < args->out_cols; o++) {
+            double sum = args->has_bias ? (double)bias[o] : 0.0;
+            for (uint32_t k = 0; k < args->in_cols; k++)
+                sum += (double)x[(uint64_t)r * args->in_cols + k] *
+                       (double)w[(uint64_t)o * args->in_cols + k];
+            if (o < args->scaled_cols)
+                sum *= (double)args->scale;
+            if (args->has_gelu)
+                sum = ref_gelu(sum);
+            double *out = &y[(uint64_t)r * args->out_cols + o];
+            *out = args->adds ? *out + sum : sum;
+        }
+}
+
+void ref_layernorm(const float *x, const float *gain_bias, uint32_t rows, uint32_t cols,
+                   double epsilon, double *y)
+{
+    for (uint32_t r = 0; r < rows; r++) {
+        const float *row = x + (uint64_t)r * cols;
+        double mean = 0.0, variance = 0.0;
+        for (uint32_t c = 0; c < cols; c++)
+            mean += (double)row[c] / cols;
+        for (uint32_t c = 0; c < cols; c++)
+            variance += ((double)row[c] - mean) * ((double)row[c] - mean) / cols;
+        for (uint32_t c = 0; c < cols; c++)
+            y[(uint64_t)r * cols + c] =
+                ((double)row[c] - mean) / sqrt(variance + epsilon) * (double)gain_bias[c] +
+                (double)gain_bias[cols + c];
+    }
+}
+
+void ref_normalize(const float *x, uint32_t rows, uint32_t cols, double *y)
+{
+    for (uint32_t r = 0; r < rows; r++) {
+        double squares = 0.0;
+        for (uint32_t c = 0; c < cols; c++)
+            squares += (double)x[(uint64_t)r * cols + c] * (double)x[(uint64_t)r * cols + c];
+        for (uint32_t c = 0; c < cols; c++)
+            y[(uint64_t)r * cols + c] =
+                (double)x[(uint64_t)r * cols + c] / fmax(sqrt(squares), 1e-12);
+    }
+}
+
+static double score(const float *q, const float *k, uint32_t head_dim)
+{
+    double sum = 0.0;
+    for (uint32_t c = 0; c < head_dim; c++)
+        sum += (double)q[c] * (double)k[c];
+    return sum;
+}
+
+void ref_attention(const float *qkv, uint32_t width, uint32_t head, uint32_t head_dim,
+                   uint32_t query, const uint32_t *key_rows, uint32_t key_count, double *out)
+{
+    const float *q = qkv + (uint64_t)query * 3 * width + head * head_dim;
+    double highest = -INFINITY, total = 0.0;
+    for (uint32_t j = 0; j < key_count; j++) {
+        const float *k = qkv + (uint64_t)key_rows[j] * 3 * width + width + head * head_dim;
+        highest = fmax(highest, score(q, k, head_dim));
+    }
+    for (uint32_t c = 0; c < head_dim; c++)
+        out[c] = 0.0;
+    for (uint32_t j = 0; j < key_count; j++) {
+        const float *k = qkv + (uint64_t)key_rows[j] * 3 * width + width + head * head_dim;
+        double weight = exp(score(q, k, head_dim) - highest);
+        total += weight;
+        for (uint32_t c = 0; c < head_dim; c++)
+            out[c] += weight * (double)k[width + c];
+    }
+    for (uint32_t c = 0; c < head_dim; c++)
+        out[c] /= total;
+}
+
+void ref_patchify(const uint8_t *image, const struct patchify_args *args, uint32_t index,
+                  double *out)
+{
+    const uint32_t size = args->image_size_px, patch = args->patch_size_px;
+    const uint32_t top = index / (size / patch) * patch, left = index % (size / patch) * patch;
+    for (uint32_t c = 0; c < 3; c++)
+        for (uint32_t y = 0; y < patch; y++)
+            for (uint32_t x = 0; x < patch; x++)
+                *out++ = image[((top + y) * size + left + x) * 3 + c] * (double)args->scale[c] +
+                         (double)args->shift[c];
+}
+
+void ref_embed_tokens(const float *words, const float *places, struct token token, uint32_t width,
+                      double *out)
+{
+    for (uint32_t c = 0; c < width; c++)
+        out[c] = (double)words[(uint64_t)token.id * width + c] +
+                 (double)places[(uint64_t)token.position * width + c];
+}
