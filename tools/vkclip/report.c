@@ -81,9 +81,9 @@ static void write_log(void *user, vkclip_log_level level, const char *message)
     (void)user;
     if (level == VKCLIP_LOG_ERROR)
         write_line("  ", message);
-    else if (level == VKCLIP_LOG_WARNING)
+    else if (level == VKCLIP_LOG_WARNING && !settings.is_quiet)
         write_line("warning: ", message);
-    else if (settings.is_verbose)
+    else if (level > VKCLIP_LOG_WARNING && settings.is_verbose)
         write_line("", message);
 }
 

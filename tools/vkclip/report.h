@@ -8,7 +8,7 @@
 #include "vkclip.h"
 
 struct report_settings {
-    bool is_quiet;   // -q: no remarks, no progress
+    bool is_quiet;   // -q: no warnings, no remarks, no progress
     bool is_verbose; // -v: what the library does
 };
 

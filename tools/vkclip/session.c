@@ -90,9 +90,6 @@ enum exit_status session_open(struct session *session, const struct session_opti
             session_hint_devices();
         return status;
     }
-    const vkclip_device_facts *device = &vkclip_engine_get_facts(session->engine)->device;
-    if (device->kind == VKCLIP_DEVICE_SOFTWARE && !options->device)
-        report_remark("no GPU found: running on the software driver %s", device->name);
     return STATUS_FINE;
 }
 

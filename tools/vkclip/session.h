@@ -26,7 +26,7 @@ extern const char *const session_precisions[];
         {.name = "quiet",                                                                     \
          .letter = 'q',                                                                       \
          .flag = &(s).is_quiet,                                                               \
-         .help = "errors and warnings only"},                                                 \
+         .help = "no warnings, no progress"},                                                 \
     {                                                                                         \
         .name = "verbose", .letter = 'v', .flag = &(s).is_verbose, .help = "say what is done" \
     }
