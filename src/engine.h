@@ -21,6 +21,39 @@ struct vkclip_model {
     struct bert bert;
 };
 
+// Images computed at once: what a caller may ask for.
+#define ENGINE_MAX_IMAGES 256
+
+// A plan with its inputs' sizes.
+struct tower_plan {
+    struct plan *plan;
+    struct plan_limits limits;
+};
+
+struct vkclip_engine {
+    const vkclip_model *model;
+    vkclip_engine_facts facts;
+    vkclip_log log;
+    struct gpu *gpu;
+    struct kernels kernels;
+    struct vit vit;
+    struct bert bert;
+    struct weight_memory weights;
+    struct gpu_buffer *arena; // activations of whichever plan runs
+    struct tower_plan images;
+    struct tower_plan texts;
+    struct tower_plan few_texts;                // one or two labels: narrow tiles
+    struct gpu_buffer *pixels, *tokens, *tiles; // inputs of a run
+    struct gpu_buffer *out;                     // embeddings of a run
+    uint8_t *pictures;                          // decoded, before they go to the device
+    bool is_profiling;
+    vkclip_kernel_time times[KERNEL_COUNT];
+};
+
+// Embeds at most max_images pictures [count, size, size, 3]; embed.c.
+bool engine_run_images(vkclip_engine *engine, const uint8_t *pixels, uint32_t count,
+                       float *embeddings, vkclip_error *err);
+
 // Names every tensor of both towers, for either pass of the loader.
 void model_load(struct vit *vit, struct bert *bert, struct loader *loader);
 

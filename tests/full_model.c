@@ -1,6 +1,7 @@
 // full_model.c: writes a model of BiomedCLIP's true shape, so that nobody has to store 784 MB.
 //
-//   full_model OUTDIR    model.safetensors, model.bin (torch.save's zip) and open_clip_config.json
+//   full_model OUTDIR    model.safetensors, model.bin (torch.save's zip), open_clip_config.json
+//                        and a vocab.txt of special tokens and a few words
 //
 // The weights are a counter-based hash that tools/reference/make_goldens.py computes to the same
 // bit; both files stream, so memory stays small. All arithmetic is on 32-bit unsigned integers:
@@ -490,6 +491,15 @@ static void write_config(const char *folder)
     out_close(&out);
 }
 
+// Goldens are token ids, so any vocabulary will do; a benchmark's text needs words.
+static void write_vocabulary(const char *folder)
+{
+    struct out out;
+    out_open(&out, folder, "vocab.txt");
+    put_text(&out, "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthis\nis\na\nphoto\nof\n");
+    out_close(&out);
+}
+
 int main(int argc, char **argv)
 {
     static struct table table;
@@ -505,5 +515,6 @@ int main(int argc, char **argv)
     write_safetensors(&table, argv[1]);
     write_torch(&table, argv[1]);
     write_config(argv[1]);
+    write_vocabulary(argv[1]);
     return 0;
 }

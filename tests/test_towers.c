@@ -1,0 +1,447 @@
+// Defends that both towers give open_clip's embeddings: vkclip through its public header alone,
+// against vectors that open_clip recorded (tests/golden), in both precisions and file formats.
+//
+//   test_towers small       the demo model and a tiny one
+//   test_towers full DIR    a model of BiomedCLIP's true shape, written to DIR by full_model
+#include "test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "golden.h"
+#include "vkclip.h"
+
+// Unit vectors in f32: sums of 3072 products over 12 layers drift by some 1e-6; the bounds are
+// those the project promises.
+#define FP32_TOLERANCE 2e-5
+#define FP32_COSINE    (1.0 - 1e-6)
+// Weights and inputs of 11 bits: every product is off by up to 2^-11, at random.
+#define FP16_TOLERANCE 5e-3
+#define FP16_COSINE    0.9999
+
+static const char *full_directory;
+
+struct setup {
+    const char *name, *path, *golden;
+    vkclip_precision precision;
+};
+
+static void print_log(void *user, vkclip_log_level level, const char *message)
+{
+    (void)user;
+    if (level <= VKCLIP_LOG_WARNING)
+        printf("log: %s\n", message);
+}
+
+static const vkclip_log log_to_output = {print_log, NULL};
+
+// NULL where the device does not store fp16.
+static vkclip_engine *open_engine(const char *path, vkclip_precision precision, uint32_t max_images,
+                                  vkclip_model **model)
+{
+    vkclip_error err;
+    *model = vkclip_model_open(path, VKCLIP_MODEL_WHOLE, &log_to_output, &err);
+    if (!*model)
+        fail_msg("%s", err.message);
+    vkclip_engine *engine = vkclip_engine_create(*model,
+                                                 &(vkclip_engine_params){
+                                                     .precision = precision,
+                                                     .max_images = max_images,
+                                                     .log = log_to_output,
+                                                 },
+                                                 &err);
+    if (!engine && precision == VKCLIP_PRECISION_FP16 && strstr(err.message, "fp16")) {
+        printf("skipped: %s\n", err.message);
+        vkclip_model_close(*model);
+        return NULL;
+    }
+    if (!engine)
+        fail_msg("%s", err.message);
+    return engine;
+}
+
+static void check_logits(const vkclip_model *model, const struct golden *golden,
+                         const float *images, const float *texts, double tolerance)
+{
+    vkclip_score scores[GOLDEN_MOST_TEXTS];
+    float got[GOLDEN_MOST_TEXTS * GOLDEN_MOST_PICTURES];
+    for (uint32_t i = 0; i < golden->picture_count; i++) {
+        assert_true(vkclip_score_texts(model, images + (size_t)i * golden->width, texts,
+                                       golden->text_count, scores, NULL));
+        float total = 0.0f;
+        for (uint32_t j = 0; j < golden->text_count; j++) {
+            got[i * golden->text_count + j] = scores[j].logit;
+            total += scores[j].probability;
+        }
+        assert_true(fabsf(total - 1.0f) < 1e-5f);
+    }
+    check_near("  logits", got, golden->logits, golden->picture_count * golden->text_count,
+               tolerance);
+}
+
+static void check_towers(const struct setup *setup)
+{
+    const bool is_half = setup->precision == VKCLIP_PRECISION_FP16;
+    const double tolerance = is_half ? FP16_TOLERANCE : FP32_TOLERANCE;
+    const double least_cosine = is_half ? FP16_COSINE : FP32_COSINE;
+    vkclip_error err;
+    vkclip_model *model;
+    vkclip_engine *engine = open_engine(setup->path, setup->precision, 0, &model);
+    if (!engine)
+        return;
+    struct golden golden;
+    golden_open(&golden, setup->golden);
+    assert_int_equal(golden.width, vkclip_model_get_facts(model)->embedding_width);
+
+    const char *paths[GOLDEN_MOST_PICTURES];
+    for (uint32_t i = 0; i < golden.picture_count; i++)
+        paths[i] = golden.pictures[i];
+    float *images = malloc(GOLDEN_MOST_PICTURES * golden.width * sizeof *images);
+    float *texts = malloc(GOLDEN_MOST_TEXTS * golden.width * sizeof *texts);
+    char what[128];
+    if (!vkclip_embed_image_files(engine, paths, golden.picture_count, images, NULL, &err))
+        fail_msg("%s", err.message);
+    snprintf(what, sizeof what, "%s, images", setup->name);
+    golden_check(what, images, golden.image_embeddings, golden.picture_count, golden.width,
+                 tolerance, least_cosine);
+    if (!vkclip_embed_tokens(engine, golden.ids, golden.lengths, golden.text_count, texts, &err))
+        fail_msg("%s", err.message);
+    snprintf(what, sizeof what, "%s, texts", setup->name);
+    golden_check(what, texts, golden.text_embeddings, golden.text_count, golden.width, tolerance,
+                 least_cosine);
+    // A logit is 85 cosines.
+    check_logits(model, &golden, images, texts, 100.0 * (is_half ? 1e-3 : 1e-5));
+
+    free(images), free(texts);
+    golden_close(&golden);
+    vkclip_engine_destroy(engine);
+    vkclip_model_close(model);
+}
+
+#define TINY "tests/golden/tiny.json"
+#define DEMO "tests/golden/demo_model.json"
+
+static void tiny_model_of_torch_save_matches_open_clip(void **state)
+{
+    (void)state;
+    check_towers(
+        &(struct setup){"tiny .pt", "tests/golden/tiny/tiny.pt", TINY, VKCLIP_PRECISION_FP32});
+}
+
+static void tiny_model_of_safetensors_matches_open_clip(void **state)
+{
+    (void)state;
+    check_towers(&(struct setup){"tiny .safetensors", "tests/golden/tiny/tiny.safetensors", TINY,
+                                 VKCLIP_PRECISION_FP32});
+}
+
+static void tiny_model_in_fp16_matches_open_clip(void **state)
+{
+    (void)state;
+    check_towers(&(struct setup){"tiny fp16", "tests/golden/tiny/tiny.safetensors", TINY,
+                                 VKCLIP_PRECISION_FP16});
+}
+
+static void demo_model_matches_open_clip(void **state)
+{
+    (void)state;
+    check_towers(&(struct setup){"demo", "tools/demo/model", DEMO, VKCLIP_PRECISION_FP32});
+}
+
+static void demo_model_in_fp16_matches_open_clip(void **state)
+{
+    (void)state;
+    check_towers(&(struct setup){"demo fp16", "tools/demo/model", DEMO, VKCLIP_PRECISION_FP16});
+}
+
+// Texts as strings, through the tokenizer, give what open_clip's tokenizer and tower give.
+static void demo_texts_match_open_clip_from_strings(void **state)
+{
+    (void)state;
+    vkclip_error err;
+    vkclip_model *model;
+    vkclip_engine *engine = open_engine("tools/demo/model", VKCLIP_PRECISION_FP32, 0, &model);
+    struct golden golden;
+    golden_open(&golden, DEMO);
+    float *texts = malloc(golden.text_count * golden.width * sizeof *texts);
+    if (!vkclip_embed_texts(engine, golden.texts, golden.text_count, texts, &err))
+        fail_msg("%s", err.message);
+    golden_check("demo, texts from strings", texts, golden.text_embeddings, golden.text_count,
+                 golden.width, FP32_TOLERANCE, FP32_COSINE);
+    free(texts);
+    golden_close(&golden);
+    vkclip_engine_destroy(engine);
+    vkclip_model_close(model);
+}
+
+// ---- the same bits whatever the batch --------------------------------------------------------
+
+static void fill_with_noise(uint8_t *bytes, size_t count)
+{
+    uint32_t noise = 7;
+    for (size_t i = 0; i < count; i++) {
+        noise ^= noise << 13, noise ^= noise >> 17, noise ^= noise << 5;
+        bytes[i] = (uint8_t)(noise >> 24);
+    }
+}
+
+// Pictures one by one, and all at once in batches of 4, must agree to the bit.
+static void check_image_batches(vkclip_precision precision)
+{
+    enum { PICTURES = 7 };
+    vkclip_model *model;
+    vkclip_engine *engine = open_engine("tools/demo/model", precision, 4, &model);
+    if (!engine)
+        return;
+    const vkclip_model_facts *facts = vkclip_model_get_facts(model);
+    const size_t width = facts->embedding_width;
+    const size_t bytes = 3 * (size_t)facts->image_size_px * facts->image_size_px;
+    uint8_t *pixels = malloc(PICTURES * bytes);
+    float *together = malloc(PICTURES * width * sizeof *together);
+    float *alone = malloc(width * sizeof *alone);
+    fill_with_noise(pixels, PICTURES * bytes);
+
+    assert_true(vkclip_embed_pixels(engine, pixels, PICTURES, together, NULL));
+    for (size_t i = 0; i < PICTURES; i++) {
+        assert_true(vkclip_embed_pixels(engine, pixels + i * bytes, 1, alone, NULL));
+        assert_memory_equal(alone, together + i * width, width * sizeof *alone);
+    }
+    free(pixels), free(together), free(alone);
+    vkclip_engine_destroy(engine);
+    vkclip_model_close(model);
+}
+
+static void an_image_embeds_to_the_same_bits_in_any_batch(void **state)
+{
+    (void)state;
+    check_image_batches(VKCLIP_PRECISION_FP32);
+    check_image_batches(VKCLIP_PRECISION_FP16);
+}
+
+// Short texts alone take the narrow tiles, all together the wide ones; lengths differ, so every
+// text stands at another row each time.
+static void check_text_batches(vkclip_precision precision)
+{
+    enum { TEXTS = 40 };
+    vkclip_model *model;
+    vkclip_engine *engine = open_engine("tools/demo/model", precision, 0, &model);
+    if (!engine)
+        return;
+    const size_t width = vkclip_model_get_facts(model)->embedding_width;
+    char buffers[TEXTS][64];
+    const char *texts[TEXTS];
+    for (int i = 0; i < TEXTS; i++) {
+        snprintf(buffers[i], sizeof buffers[i], "%s%s%d", i % 3 ? "purple round cells " : "",
+                 i % 5 ? "dense " : "", i);
+        texts[i] = buffers[i];
+    }
+    float *together = malloc(TEXTS * width * sizeof *together);
+    float *alone = malloc(width * sizeof *alone);
+    assert_true(vkclip_embed_texts(engine, texts, TEXTS, together, NULL));
+    for (size_t i = 0; i < TEXTS; i++) {
+        assert_true(vkclip_embed_texts(engine, texts + i, 1, alone, NULL));
+        assert_memory_equal(alone, together + i * width, width * sizeof *alone);
+    }
+    free(together), free(alone);
+    vkclip_engine_destroy(engine);
+    vkclip_model_close(model);
+}
+
+static void a_text_embeds_to_the_same_bits_in_any_batch(void **state)
+{
+    (void)state;
+    check_text_batches(VKCLIP_PRECISION_FP32);
+    check_text_batches(VKCLIP_PRECISION_FP16);
+}
+
+// Two engines on one model, used in turns, do not disturb each other.
+static void two_engines_share_one_model(void **state)
+{
+    (void)state;
+    vkclip_error err;
+    vkclip_model *model;
+    vkclip_engine *first = open_engine("tools/demo/model", VKCLIP_PRECISION_FP32, 1, &model);
+    vkclip_engine *second =
+        vkclip_engine_create(model, &(vkclip_engine_params){.max_images = 2}, &err);
+    assert_non_null(second);
+    const size_t width = vkclip_model_get_facts(model)->embedding_width;
+    float *a = malloc(width * sizeof *a), *b = malloc(width * sizeof *b);
+    const char *text = "blue ring cells";
+    assert_true(vkclip_embed_texts(first, &text, 1, a, NULL));
+    assert_true(vkclip_embed_texts(second, &text, 1, b, NULL));
+    assert_memory_equal(a, b, width * sizeof *a);
+    vkclip_engine_destroy(first);
+    assert_true(vkclip_embed_texts(second, &text, 1, b, NULL));
+    assert_memory_equal(a, b, width * sizeof *a);
+    free(a), free(b);
+    vkclip_engine_destroy(second);
+    vkclip_model_close(model);
+}
+
+// Several templates: the mean of the unit vectors, made a unit vector again.
+static void templates_are_averaged_as_open_clip_does(void **state)
+{
+    (void)state;
+    vkclip_model *model;
+    vkclip_engine *engine = open_engine("tools/demo/model", VKCLIP_PRECISION_FP32, 0, &model);
+    const size_t width = vkclip_model_get_facts(model)->embedding_width;
+    const char *label = "green star cells";
+    const char *templates[] = {"this is a photo of {}", "{} presented in image"};
+    const char *prompts[] = {"this is a photo of green star cells",
+                             "green star cells presented in image"};
+    float *units = malloc(2 * width * sizeof *units), *got = malloc(width * sizeof *got);
+    float *want = malloc(width * sizeof *want);
+    assert_true(vkclip_embed_texts(engine, prompts, 2, units, NULL));
+    double norm = 0.0;
+    for (size_t c = 0; c < width; c++)
+        norm += pow((double)units[c] + (double)units[width + c], 2.0);
+    for (size_t c = 0; c < width; c++)
+        want[c] = (float)(((double)units[c] + (double)units[width + c]) / sqrt(norm));
+    assert_true(vkclip_embed_labels(engine, &label, 1, templates, 2, got, NULL));
+    check_near("two templates", got, want, width, 1e-6);
+    free(units), free(got), free(want);
+    vkclip_engine_destroy(engine);
+    vkclip_model_close(model);
+}
+
+// Time per kernel: as many calls as the plan has steps, and no change in the result.
+static void profiling_names_every_kernel_and_changes_nothing(void **state)
+{
+    (void)state;
+    vkclip_model *model;
+    vkclip_engine *engine = open_engine("tools/demo/model", VKCLIP_PRECISION_FP32, 1, &model);
+    const size_t width = vkclip_model_get_facts(model)->embedding_width;
+    const char *text = "pink spindle cells";
+    float *plain = malloc(width * sizeof *plain), *timed = malloc(width * sizeof *timed);
+    assert_true(vkclip_embed_texts(engine, &text, 1, plain, NULL));
+    vkclip_error err;
+    if (vkclip_profile_begin(engine, &err)) {
+        vkclip_kernel_time rows[16];
+        uint32_t count, calls = 0;
+        assert_true(vkclip_embed_texts(engine, &text, 1, timed, NULL));
+        assert_true(vkclip_profile_end(engine, rows, 16, &count, NULL));
+        for (uint32_t i = 0; i < count; i++)
+            calls += rows[i].calls;
+        // 2 to begin, 7 a layer, 3 to end.
+        assert_int_equal(calls, 5 + 7 * vkclip_model_get_facts(model)->text_layers);
+        assert_memory_equal(plain, timed, width * sizeof *plain);
+    } else {
+        printf("skipped: %s\n", err.message);
+    }
+    free(plain), free(timed);
+    vkclip_engine_destroy(engine);
+    vkclip_model_close(model);
+}
+
+// ---- misuse of the API -----------------------------------------------------------------------
+
+static void c4_null_arguments_are_refused(void **state)
+{
+    (void)state;
+    vkclip_error err;
+    vkclip_model *model;
+    vkclip_engine *engine = open_engine("tools/demo/model", VKCLIP_PRECISION_FP32, 1, &model);
+    float out[1024];
+    const char *none = NULL;
+    assert_null(vkclip_model_open(NULL, VKCLIP_MODEL_WHOLE, NULL, &err));
+    assert_int_equal(err.status, VKCLIP_ERROR_ARGUMENT);
+    assert_null(vkclip_engine_create(NULL, &(vkclip_engine_params){0}, &err));
+    assert_int_equal(err.status, VKCLIP_ERROR_ARGUMENT);
+    assert_false(vkclip_embed_pixels(engine, NULL, 1, out, &err));
+    assert_int_equal(err.status, VKCLIP_ERROR_ARGUMENT);
+    assert_false(vkclip_embed_texts(engine, &none, 0, out, &err));
+    assert_false(vkclip_embed_texts(engine, &none, 1, out, &err));
+    assert_int_equal(err.status, VKCLIP_ERROR_ARGUMENT);
+    vkclip_engine_destroy(NULL);
+    vkclip_model_close(NULL);
+    vkclip_engine_destroy(engine);
+    vkclip_model_close(model);
+}
+
+static void c4_token_ids_outside_the_vocabulary_are_refused(void **state)
+{
+    (void)state;
+    vkclip_error err;
+    vkclip_model *model;
+    vkclip_engine *engine = open_engine("tools/demo/model", VKCLIP_PRECISION_FP32, 1, &model);
+    const vkclip_model_facts *facts = vkclip_model_get_facts(model);
+    float out[1024];
+    int32_t ids[] = {2, (int32_t)facts->vocabulary_rows, 3};
+    uint32_t length = 3;
+    assert_false(vkclip_embed_tokens(engine, ids, &length, 1, out, &err));
+    assert_int_equal(err.status, VKCLIP_ERROR_ARGUMENT);
+    ids[1] = -1;
+    assert_false(vkclip_embed_tokens(engine, ids, &length, 1, out, &err));
+    length = facts->context_tokens + 1;
+    assert_false(vkclip_embed_tokens(engine, ids, &length, 1, out, &err));
+    assert_int_equal(err.status, VKCLIP_ERROR_ARGUMENT);
+    vkclip_engine_destroy(engine);
+    vkclip_model_close(model);
+}
+
+static void d4_devices_that_are_not_there_are_refused(void **state)
+{
+    (void)state;
+    vkclip_error err;
+    vkclip_model *model;
+    vkclip_engine *engine = open_engine("tools/demo/model", VKCLIP_PRECISION_FP32, 1, &model);
+    static const char *const choices[] = {"99", "99999999999999999999", "no such device"};
+    for (size_t i = 0; i < COUNT(choices); i++) {
+        assert_null(
+            vkclip_engine_create(model, &(vkclip_engine_params){.device = choices[i]}, &err));
+        assert_int_equal(err.status, VKCLIP_ERROR_DEVICE);
+    }
+    vkclip_engine_destroy(engine);
+    vkclip_model_close(model);
+}
+
+// ---- the full-size model ---------------------------------------------------------------------
+
+static void check_full(const char *file)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", full_directory, file);
+    check_towers(
+        &(struct setup){file, path, "tests/golden/full_model.json", VKCLIP_PRECISION_FP32});
+}
+
+static void full_model_of_safetensors_matches_open_clip(void **state)
+{
+    (void)state;
+    check_full("model.safetensors");
+}
+
+static void full_model_of_torch_save_matches_open_clip(void **state)
+{
+    (void)state;
+    check_full("model.bin");
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest small_tests[] = {
+        cmocka_unit_test(tiny_model_of_torch_save_matches_open_clip),
+        cmocka_unit_test(tiny_model_of_safetensors_matches_open_clip),
+        cmocka_unit_test(tiny_model_in_fp16_matches_open_clip),
+        cmocka_unit_test(demo_model_matches_open_clip),
+        cmocka_unit_test(demo_model_in_fp16_matches_open_clip),
+        cmocka_unit_test(demo_texts_match_open_clip_from_strings),
+        cmocka_unit_test(an_image_embeds_to_the_same_bits_in_any_batch),
+        cmocka_unit_test(a_text_embeds_to_the_same_bits_in_any_batch),
+        cmocka_unit_test(two_engines_share_one_model),
+        cmocka_unit_test(templates_are_averaged_as_open_clip_does),
+        cmocka_unit_test(profiling_names_every_kernel_and_changes_nothing),
+        cmocka_unit_test(c4_null_arguments_are_refused),
+        cmocka_unit_test(c4_token_ids_outside_the_vocabulary_are_refused),
+        cmocka_unit_test(d4_devices_that_are_not_there_are_refused),
+    };
+    const struct CMUnitTest full_tests[] = {
+        cmocka_unit_test(full_model_of_safetensors_matches_open_clip),
+        cmocka_unit_test(full_model_of_torch_save_matches_open_clip),
+    };
+    if (argc == 3 && strcmp(argv[1], "full") == 0) {
+        full_directory = argv[2];
+        return cmocka_run_group_tests(full_tests, NULL, NULL);
+    }
+    return cmocka_run_group_tests(small_tests, NULL, NULL);
+}
