@@ -19,6 +19,7 @@ PROGRAM = str(pathlib.Path(sys.argv[1]).resolve())
 CACHE = tempfile.mkdtemp()
 atexit.register(shutil.rmtree, CACHE)
 CASES = []
+SANITIZER = {} # settings of AddressSanitizer for the case that runs
 
 
 class Skip(Exception):
@@ -41,7 +42,7 @@ class Result:
 
 def run(*arguments, env=None, stdin=b"", timeout=300, **options):
     """Runs the program with VKCLIP_MODEL as the demo model and a cache of its own."""
-    settings = dict(os.environ, VKCLIP_MODEL=str(MODEL), XDG_CACHE_HOME=CACHE)
+    settings = dict(os.environ, VKCLIP_MODEL=str(MODEL), XDG_CACHE_HOME=CACHE, **SANITIZER)
     for name, value in (env or {}).items():
         settings.pop(name, None)
         if value is not None:
@@ -115,7 +116,14 @@ def leftovers(folder, *wanted):
     assert found == sorted(wanted), found
 
 
+# llvmpipe leaks when it is unloaded, and its frames have no name by which to leave it out.
+def look_for_leaks(is_wanted):
+    options = os.environ.get("ASAN_OPTIONS", "")
+    SANITIZER["ASAN_OPTIONS"] = f"{options}:detect_leaks={int(is_wanted)}"
+
+
 def available():
+    look_for_leaks(False)
     found = {""}
     if (MODEL / "vocab.txt").exists() and IMAGES:
         found.add("side")
@@ -137,6 +145,7 @@ def main():
         try:
             if needs not in found:
                 raise Skip("no Vulkan device" if "weights" in found else "no demo model")
+            look_for_leaks(needs != "device")
             with tempfile.TemporaryDirectory() as tmp:
                 function(pathlib.Path(tmp))
         except Skip as reason:

@@ -245,7 +245,8 @@ def nothing_is_drawn_when_standard_error_is_no_terminal(tmp):
 def progress_on_a_terminal_is_erased_in_the_end(tmp):
     controller, terminal = os.openpty()
     process = subprocess.Popen([PROGRAM, "embed", "image", "-m", str(MODEL), "-d", "0", "-o",
-                                str(tmp / "o.npy"), *IMAGES], stderr=terminal)
+                                str(tmp / "o.npy"), *IMAGES], stderr=terminal,
+                               env=dict(os.environ, **SANITIZER))
     os.close(terminal)
     drawn = b""
     while True:

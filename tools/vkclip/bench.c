@@ -40,6 +40,7 @@ struct bench {
     uint32_t *lengths; // [text_batch]
     float *embeddings; // [larger batch, embedding_width]
     struct measurement measurements[4];
+    size_t measurement_count;
     struct profile image_profile, text_profile;
 };
 
@@ -94,8 +95,7 @@ static int compare_doubles(const void *a, const void *b)
 }
 
 // One warm-up, then the median of the runs.
-static bool measure(struct bench *bench, bool is_image, size_t batch, struct measurement *result,
-                    vkclip_error *err)
+static bool measure(struct bench *bench, bool is_image, size_t batch, vkclip_error *err)
 {
     double seconds[RUNS_MOST];
     if (!embed_once(bench, is_image, batch, err))
@@ -110,8 +110,19 @@ static bool measure(struct bench *bench, bool is_image, size_t batch, struct mea
     size_t middle = bench->runs / 2;
     double median =
         bench->runs % 2 ? seconds[middle] : (seconds[middle - 1] + seconds[middle]) / 2.0;
-    *result = (struct measurement){is_image ? "image" : "text", batch, median};
+    bench->measurements[bench->measurement_count++] =
+        (struct measurement){is_image ? "image" : "text", batch, median};
     return true;
+}
+
+// As many images as the engine takes at once, but no more than a run of some seconds: a software
+// driver needs seconds for each.
+static size_t affordable_batch(const struct bench *bench)
+{
+    double batch = 4.0 / bench->measurements[0].median_s;
+    return batch >= (double)bench->image_batch ? bench->image_batch
+           : batch < 1.0                       ? 1
+                                               : (size_t)batch;
 }
 
 // A device without timestamps leaves the profile empty.
@@ -179,7 +190,7 @@ static void print_table(struct text *text, const struct bench *bench)
     text_add_plain(text, facts->device.driver);
     text_add(text, "\nprecision    %s\n", session_precisions[facts->precision]);
     text_add(text, "ready after  %.3f s\n", bench->ready_s);
-    for (size_t i = 0; i < COUNT(bench->measurements); i++) {
+    for (size_t i = 0; i < bench->measurement_count; i++) {
         const struct measurement *m = &bench->measurements[i];
         text_add(text, "%-6s x %-4zu %.3f s, %.2f a second\n", m->what, m->batch, m->median_s,
                  rate((double)m->batch, m->median_s));
@@ -220,7 +231,7 @@ static void print_json(struct text *text, const struct bench *bench)
              ", \"peak_memory_bytes\": %" PRIu64 ", \"weights_bytes\": %" PRIu64
              ", \"arena_bytes\": %" PRIu64 ", \"measurements\": [",
              peak_memory_bytes(), facts->weights_bytes, facts->arena_bytes);
-    for (size_t i = 0; i < COUNT(bench->measurements); i++) {
+    for (size_t i = 0; i < bench->measurement_count; i++) {
         const struct measurement *m = &bench->measurements[i];
         text_add(text, "%s{\"what\": \"%s\", \"batch\": %zu, \"median_s\": %.9g, \"per_s\": %.9g}",
                  i ? ", " : "", m->what, m->batch, m->median_s,
@@ -243,10 +254,13 @@ static enum exit_status run_bench(struct bench *bench)
         return report_out_of_memory();
 
     vkclip_error err = {0};
-    bool is_done = measure(bench, true, 1, &bench->measurements[0], &err) &&
-                   measure(bench, true, bench->image_batch, &bench->measurements[1], &err) &&
-                   measure(bench, false, 1, &bench->measurements[2], &err) &&
-                   measure(bench, false, bench->text_batch, &bench->measurements[3], &err) &&
+    if (!measure(bench, true, 1, &err))
+        return report_failure(&err);
+    if (bench->common.batch == 0)
+        bench->image_batch = affordable_batch(bench);
+    bool is_done = (bench->image_batch == 1 || measure(bench, true, bench->image_batch, &err)) &&
+                   measure(bench, false, 1, &err) &&
+                   measure(bench, false, bench->text_batch, &err) &&
                    profile(bench, true, &bench->image_profile, &err) &&
                    profile(bench, false, &bench->text_profile, &err);
     if (!is_done)
@@ -292,8 +306,10 @@ const struct command bench_command = {
     .name = "bench",
     .usage = "-m MODEL [--batch N] [--runs N] [--json] [options]",
     .summary = "Measures speed and memory, kernel by kernel.",
-    .notes = "One picture and a full batch of random pixels, one text of 11 tokens and a batch of\n"
-             "them. GFLOP/s counts matrix products only.\n\n" SESSION_NOTES,
+    .notes =
+        "One picture of random pixels and a batch of them, one text of 11 tokens and a batch of\n"
+        "them. Without --batch the images are as many as are computed at once, or as take four\n"
+        "seconds. GFLOP/s counts matrix products only.\n\n" SESSION_NOTES,
     .examples = "  vkclip bench\n"
                 "  vkclip bench --batch 8 --runs 20 --json\n",
     .run = run,
