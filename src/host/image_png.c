@@ -3,6 +3,7 @@
 #include "host/image_formats.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <spng.h>
 
@@ -98,6 +99,20 @@ static bool read_converted(spng_ctx *spng, const struct image_source *source,
     return is_read;
 }
 
+static uint32_t read_be32(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+// Before libspng, whose message for such a header would be "arithmetic overflow".
+static bool check_size(const struct image_source *source, vkclip_error *err)
+{
+    if (source->byte_count < 24 || memcmp(source->bytes + 12, "IHDR", 4) != 0)
+        return true;
+    return image_check_size(source, read_be32(source->bytes + 16), read_be32(source->bytes + 20),
+                            err);
+}
+
 static bool read_picture(spng_ctx *spng, const struct image_source *source, struct image *image,
                          vkclip_error *err)
 {
@@ -126,6 +141,8 @@ static bool read_picture(spng_ctx *spng, const struct image_source *source, stru
 
 bool image_decode_png(struct image *image, const struct image_source *source, vkclip_error *err)
 {
+    if (!check_size(source, err))
+        return false;
     spng_ctx *spng = spng_ctx_new(0);
     if (!spng)
         return fail(err, VKCLIP_ERROR_MEMORY, "%s: no memory to decode PNG", source->name);

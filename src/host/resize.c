@@ -7,36 +7,7 @@
 
 #include "host/bicubic.h"
 #include "host/image_formats.h"
-
-// Where the square lies: the image is resized to resized_*_px, the square starts at left, top.
-struct geometry {
-    uint32_t side_px;
-    uint32_t resized_width_px, resized_height_px;
-    uint32_t left, top;
-};
-
-// round(excess / 2) with ties to even, which is what Python's round() does.
-static uint32_t center_offset(uint32_t excess)
-{
-    uint32_t half = excess / 2;
-    return excess % 2 ? half + half % 2 : half;
-}
-
-static struct geometry square_geometry(const struct image *image, uint32_t side_px)
-{
-    struct geometry geometry = {
-        .side_px = side_px, .resized_width_px = side_px, .resized_height_px = side_px};
-    uint64_t width = image->width_px, height = image->height_px;
-    if (width <= height)
-        geometry.resized_height_px =
-            (uint32_t)((double)((uint64_t)side_px * height) / (double)width);
-    else
-        geometry.resized_width_px =
-            (uint32_t)((double)((uint64_t)side_px * width) / (double)height);
-    geometry.left = center_offset(geometry.resized_width_px - side_px);
-    geometry.top = center_offset(geometry.resized_height_px - side_px);
-    return geometry;
-}
+#include "host/square.h"
 
 // a * b / 255, rounded. Source: Pillow ImagingUtils.h, MULDIV255.
 static uint8_t multiply_255(uint32_t a, uint32_t b)
@@ -99,11 +70,11 @@ static void wide_to_rgb(int32_t value, uint8_t *rgb)
     memset(rgb, clamp_u8(value), 3);
 }
 
-static void copy_square(const struct image *image, const struct geometry *geometry, uint8_t *rgb)
+static void copy_square(const struct image *image, const struct square *square, uint8_t *rgb)
 {
-    size_t side = geometry->side_px;
+    size_t side = square->side_px;
     for (size_t row = 0; row < side; row++, rgb += 3 * side) {
-        size_t first = (geometry->top + row) * image->width_px + geometry->left;
+        size_t first = (square->top + row) * image->width_px + square->left;
         if (image->mode == IMAGE_PALETTE) {
             for (size_t x = 0; x < side; x++)
                 memcpy(rgb + 3 * x, &image->palette[3 * image->pixels[first + x]], 3);
@@ -129,16 +100,16 @@ static void nearest_positions(uint32_t *positions, uint32_t side_px, uint32_t so
             positions[i - first] = position < source_px ? (uint32_t)position : source_px - 1;
 }
 
-static bool resize_nearest(const struct image *image, const struct geometry *geometry, uint8_t *rgb,
+static bool resize_nearest(const struct image *image, const struct square *square, uint8_t *rgb,
                            vkclip_error *err)
 {
-    uint32_t side = geometry->side_px;
+    uint32_t side = square->side_px;
     uint32_t *columns = malloc(2 * (size_t)side * sizeof *columns);
     if (!columns)
         return fail(err, VKCLIP_ERROR_MEMORY, "no memory for %u pixel positions", 2 * side);
     uint32_t *rows = columns + side;
-    nearest_positions(columns, side, image->width_px, geometry->resized_width_px, geometry->left);
-    nearest_positions(rows, side, image->height_px, geometry->resized_height_px, geometry->top);
+    nearest_positions(columns, side, image->width_px, square->resized_width_px, square->left);
+    nearest_positions(rows, side, image->height_px, square->resized_height_px, square->top);
 
     uint32_t channels = (uint32_t)image_pixel_bytes(image->mode);
     for (uint32_t y = 0; y < side; y++)
@@ -236,10 +207,10 @@ static bool resize_u8(const struct image *image, const struct bicubic *horizonta
 
     bool is_done = false;
     uint8_t *rows = malloc(needed.count * row_bytes);
-    uint8_t *square = malloc(side * row_bytes);
+    uint8_t *shrunk = malloc(side * row_bytes);
     uint8_t *premultiplied = malloc(source_row_bytes);
     int32_t *sums = malloc(row_bytes * sizeof *sums);
-    if (!rows || !square || !premultiplied || !sums) {
+    if (!rows || !shrunk || !premultiplied || !sums) {
         fail(err, VKCLIP_ERROR_MEMORY, "no memory to resize %u rows", needed.count);
         goto done;
     }
@@ -252,15 +223,15 @@ static bool resize_u8(const struct image *image, const struct bicubic *horizonta
         }
         shrink_row_u8(horizontal, from, rows + row * row_bytes, channels);
     }
-    shrink_columns_u8(vertical, rows, needed.start, row_bytes, sums, square);
+    shrink_columns_u8(vertical, rows, needed.start, row_bytes, sums, shrunk);
     if (has_alpha)
-        unpremultiply(square, (size_t)side * side, channels);
-    to_rgb(image->mode, square, (size_t)side * side, rgb);
+        unpremultiply(shrunk, (size_t)side * side, channels);
+    to_rgb(image->mode, shrunk, (size_t)side * side, rgb);
     is_done = true;
 
 done:
     free(rows);
-    free(square);
+    free(shrunk);
     free(premultiplied);
     free(sums);
     return is_done;
@@ -320,20 +291,20 @@ bool resize_to_square(const struct image *image, uint32_t side_px, uint8_t *pixe
                       vkclip_error *err)
 {
     assert(image->width_px > 0 && image->height_px > 0 && side_px > 0);
-    struct geometry geometry = square_geometry(image, side_px);
-    if (geometry.resized_width_px == image->width_px &&
-        geometry.resized_height_px == image->height_px) {
-        copy_square(image, &geometry, pixels);
+    struct square square = square_of(image->width_px, image->height_px, side_px);
+    if (square.resized_width_px == image->width_px &&
+        square.resized_height_px == image->height_px) {
+        copy_square(image, &square, pixels);
         return true;
     }
     if (image->mode == IMAGE_PALETTE || image->mode == IMAGE_BILEVEL)
-        return resize_nearest(image, &geometry, pixels, err);
+        return resize_nearest(image, &square, pixels, err);
 
     struct bicubic horizontal = {0}, vertical = {0};
-    bool is_done = bicubic_init(&horizontal, image->width_px, geometry.resized_width_px,
-                                geometry.left, side_px, err) &&
-                   bicubic_init(&vertical, image->height_px, geometry.resized_height_px,
-                                geometry.top, side_px, err) &&
+    bool is_done = bicubic_init(&horizontal, image->width_px, square.resized_width_px, square.left,
+                                side_px, err) &&
+                   bicubic_init(&vertical, image->height_px, square.resized_height_px, square.top,
+                                side_px, err) &&
                    (is_wide(image->mode) ? resize_wide(image, &horizontal, &vertical, pixels, err)
                                          : resize_u8(image, &horizontal, &vertical, pixels, err));
     bicubic_finish(&horizontal);
