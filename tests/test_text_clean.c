@@ -124,7 +124,9 @@ static void numeric_entities_follow_html5(void **state)
                                                                "d\xef\xbf\xbd");
     check("a&#1;b&#xFDD0;c&#xFFFF;d", "abcd");
     check("&#; &#x; &#xg;", "&#; &#x; &#xg;");
+    check("a&#4294967361;", "a\xef\xbf\xbd"); // 2^32 + 65 is no A
     check("&#59;", ";");
+    check("&lt&#59;", "<;"); // ftfy leaves this one to html.unescape
     check("a&#10;b&#13;c", "a b c");
 }
 
@@ -132,13 +134,15 @@ static void hidden_entities_are_decoded_to_the_fixed_point(void **state)
 {
     (void)state;
     check("&amp;amp;amp;amp;lt;", "<");
-    check("&amp;&#97;mp;lt;", "<"); // the inner one completes the outer one
-    check("\xef\xbc\x86"
-          "amp\xef\xbc\x9blt;",
-          "<");
+    check("&amp;&#97;mp;lt;", "<");               // the inner one completes the outer one
+    check("\357\274\206amp\357\274\233lt;", "<"); // full width
     check("&am\x01p;lt;", "<");
-    check("&lt\xcd\xbe", "<"); // Greek question mark, which NFC makes a semicolon
+    // The Greek question mark, which NFC makes a semicolon.
+    check("&amp\315\276amp\315\276amp\315\276lt\315\276", "<");
     check("&#xff1b;&lt&#xff1b;", ";<");
+    check("&#000000000000000000000038;amp;lt;", "<");     // 24 digits: ftfy looks as far
+    check("&#0000000000000000000000038;amp;lt;", "&lt;"); // 25: it does not
+    check("\x1b&amp;#91;1m", "[1m"); // no terminal escape yet when those are looked for
 }
 
 // ftfy leaves the entities of real HTML alone; html.unescape, which runs twice, does not.

@@ -116,7 +116,7 @@ void unicode_sort_marks(struct points *points, struct points *spare)
             continue;
         if (i - first > 32)
             sort_long_run(points->at + first, i - first, spare);
-        else
+        else if (i - first > 1)
             sort_short_run(points->at + first, i - first);
         first = i + 1;
     }

@@ -288,12 +288,14 @@ static void encode_line(struct encoder *encoder, const struct points *line)
             i++;
             continue;
         }
-        encode_plain(encoder, line->at + first, i - first);
+        if (i > first)
+            encode_plain(encoder, line->at + first, i - first);
         put_id(encoder, added);
         i += length;
         first = i;
     }
-    encode_plain(encoder, line->at + first, line->count - first);
+    if (line->count > first)
+        encode_plain(encoder, line->at + first, line->count - first);
 }
 
 // Line by line, since no step looks across a line end; what follows the last id that fits is
