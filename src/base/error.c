@@ -19,10 +19,10 @@ static void drop_partial_character(char *text)
         text[start - 1] = '\0';
 }
 
-bool fail(vkclip_error *err, vkclip_status status, const char *format, ...)
+void error_set(vkclip_error *err, vkclip_status status, const char *format, ...)
 {
     if (!err)
-        return false;
+        return;
     err->status = status;
 
     va_list arguments;
@@ -35,5 +35,4 @@ bool fail(vkclip_error *err, vkclip_status status, const char *format, ...)
     for (char *c = err->message; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = '?';
-    return false;
 }
