@@ -11,6 +11,8 @@
 // A memo far larger than the values there are is an attack on memory.
 #define MOST_MEMO PICKLE_MOST_VALUES
 
+#define STORAGE(type) (GLOBAL_STORAGE + (uint32_t)(type))
+
 static const struct {
     const char *module, *name;
     uint32_t global;
@@ -19,16 +21,16 @@ static const struct {
     {"torch._utils", "_rebuild_tensor_v2", GLOBAL_REBUILD_TENSOR},
     {"torch._utils", "_rebuild_parameter", GLOBAL_REBUILD_PARAMETER},
     {"torch", "Size", GLOBAL_SIZE},
-    {"torch", "FloatStorage", GLOBAL_STORAGE + WEIGHT_F32},
-    {"torch", "HalfStorage", GLOBAL_STORAGE + WEIGHT_F16},
-    {"torch", "BFloat16Storage", GLOBAL_STORAGE + WEIGHT_BF16},
-    {"torch", "DoubleStorage", GLOBAL_STORAGE + WEIGHT_F64},
-    {"torch", "LongStorage", GLOBAL_STORAGE + WEIGHT_I64},
-    {"torch", "IntStorage", GLOBAL_STORAGE + WEIGHT_I32},
-    {"torch", "ShortStorage", GLOBAL_STORAGE + WEIGHT_I16},
-    {"torch", "CharStorage", GLOBAL_STORAGE + WEIGHT_I8},
-    {"torch", "ByteStorage", GLOBAL_STORAGE + WEIGHT_U8},
-    {"torch", "BoolStorage", GLOBAL_STORAGE + WEIGHT_BOOL},
+    {"torch", "FloatStorage", STORAGE(WEIGHT_F32)},
+    {"torch", "HalfStorage", STORAGE(WEIGHT_F16)},
+    {"torch", "BFloat16Storage", STORAGE(WEIGHT_BF16)},
+    {"torch", "DoubleStorage", STORAGE(WEIGHT_F64)},
+    {"torch", "LongStorage", STORAGE(WEIGHT_I64)},
+    {"torch", "IntStorage", STORAGE(WEIGHT_I32)},
+    {"torch", "ShortStorage", STORAGE(WEIGHT_I16)},
+    {"torch", "CharStorage", STORAGE(WEIGHT_I8)},
+    {"torch", "ByteStorage", STORAGE(WEIGHT_U8)},
+    {"torch", "BoolStorage", STORAGE(WEIGHT_BOOL)},
 };
 
 // ---- lists -----------------------------------------------------------------------------------

@@ -46,24 +46,21 @@ struct spirv {
     const uint32_t *words;
     size_t byte_count;
 };
-#define SPIRV(words)        \
-    {                       \
-        words, sizeof words \
-    }
+#define SPIRV(words) words, sizeof words
 
 static const struct {
     const char *name;
     struct spirv f32, f16;
 } sources[KERNEL_COUNT] = {
-    [KERNEL_PATCHIFY] = {"patchify", SPIRV(patchify_f32), SPIRV(patchify_f16)},
-    [KERNEL_EMBED_TOKENS] = {"embed_tokens", SPIRV(embed_tokens_f32), SPIRV(embed_tokens_f16)},
-    [KERNEL_LAYERNORM] = {"layernorm", SPIRV(layernorm_f32), SPIRV(layernorm_f16)},
-    [KERNEL_LINEAR] = {"linear", SPIRV(linear_f32), SPIRV(linear_f16)},
-    [KERNEL_LINEAR_NARROW] = {"linear", SPIRV(linear_f32), SPIRV(linear_f16)},
-    [KERNEL_LINEAR_F32] = {"linear", SPIRV(linear_f32), SPIRV(linear_f16_f32)},
-    [KERNEL_LINEAR_F32_NARROW] = {"linear", SPIRV(linear_f32), SPIRV(linear_f16_f32)},
-    [KERNEL_ATTENTION] = {"attention", SPIRV(attention_f32), SPIRV(attention_f16)},
-    [KERNEL_NORMALIZE] = {"normalize", SPIRV(normalize_f32), SPIRV(normalize_f32)},
+    [KERNEL_PATCHIFY] = {"patchify", {SPIRV(patchify_f32)}, {SPIRV(patchify_f16)}},
+    [KERNEL_EMBED_TOKENS] = {"embed_tokens", {SPIRV(embed_tokens_f32)}, {SPIRV(embed_tokens_f16)}},
+    [KERNEL_LAYERNORM] = {"layernorm", {SPIRV(layernorm_f32)}, {SPIRV(layernorm_f16)}},
+    [KERNEL_LINEAR] = {"linear", {SPIRV(linear_f32)}, {SPIRV(linear_f16)}},
+    [KERNEL_LINEAR_NARROW] = {"linear", {SPIRV(linear_f32)}, {SPIRV(linear_f16)}},
+    [KERNEL_LINEAR_F32] = {"linear", {SPIRV(linear_f32)}, {SPIRV(linear_f16_f32)}},
+    [KERNEL_LINEAR_F32_NARROW] = {"linear", {SPIRV(linear_f32)}, {SPIRV(linear_f16_f32)}},
+    [KERNEL_ATTENTION] = {"attention", {SPIRV(attention_f32)}, {SPIRV(attention_f16)}},
+    [KERNEL_NORMALIZE] = {"normalize", {SPIRV(normalize_f32)}, {SPIRV(normalize_f32)}},
 };
 
 // Tiles of linear, as specialization constants.

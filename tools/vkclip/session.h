@@ -17,36 +17,25 @@ struct session_options {
 extern const char *const session_precisions[];
 
 // Rows of a table of options. s is a struct session_options.
+// Versions of clang-format differ on lists of initializers in a macro.
+// clang-format off
 #define SESSION_MODEL_OPTIONS(s)                                                              \
-    {.name = "model",                                                                         \
-     .letter = 'm',                                                                           \
-     .argument = "MODEL",                                                                     \
-     .string = &(s).model,                                                                    \
+    {.name = "model", .letter = 'm', .argument = "MODEL", .string = &(s).model,               \
      .help = "model directory or weights file"},                                              \
-        {.name = "quiet",                                                                     \
-         .letter = 'q',                                                                       \
-         .flag = &(s).is_quiet,                                                               \
-         .help = "no warnings, no progress"},                                                 \
-    {                                                                                         \
-        .name = "verbose", .letter = 'v', .flag = &(s).is_verbose, .help = "say what is done" \
-    }
+    {.name = "quiet", .letter = 'q', .flag = &(s).is_quiet,                                   \
+     .help = "no warnings, no progress"},                                                     \
+    {.name = "verbose", .letter = 'v', .flag = &(s).is_verbose, .help = "say what is done"}
 
-#define SESSION_ENGINE_OPTIONS(s)                                                         \
-    SESSION_MODEL_OPTIONS(s),                                                             \
-        {.name = "device",                                                                \
-         .letter = 'd',                                                                   \
-         .argument = "INDEX|NAME",                                                        \
-         .string = &(s).device,                                                           \
-         .help = "see 'vkclip devices'; default: the best GPU, else a software driver"},  \
-        {.name = "precision",                                                             \
-         .argument = "PRECISION",                                                         \
-         .number = &(s).precision,                                                        \
-         .choices = session_precisions,                                                   \
-         .help = "auto, fp32 or fp16; auto is fp16 on GPUs that store it, else fp32"},    \
-    {                                                                                     \
-        .name = "batch", .argument = "N", .number = &(s).batch, .least = 1, .most = 4096, \
-        .help = "images computed at once; default: chosen for the device"                 \
-    }
+#define SESSION_ENGINE_OPTIONS(s)                                                             \
+    SESSION_MODEL_OPTIONS(s),                                                                 \
+    {.name = "device", .letter = 'd', .argument = "INDEX|NAME", .string = &(s).device,        \
+     .help = "see 'vkclip devices'; default: the best GPU, else a software driver"},          \
+    {.name = "precision", .argument = "PRECISION", .number = &(s).precision,                  \
+     .choices = session_precisions,                                                           \
+     .help = "auto, fp32 or fp16; auto is fp16 on GPUs that store it, else fp32"},            \
+    {.name = "batch", .argument = "N", .number = &(s).batch, .least = 1, .most = 4096,        \
+     .help = "images computed at once; default: chosen for the device"}
+// clang-format on
 
 // After the options in --help.
 #define SESSION_NOTES \
