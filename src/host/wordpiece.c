@@ -4,10 +4,11 @@
 // Sources: tokenizers 0.15, normalizers/bert.rs, pre_tokenizers/bert.rs, models/wordpiece/mod.rs;
 // transformers 4.35 tokenization_bert_fast.py.
 //
-// Unicode versions: tokenizers takes categories from Unicode 8 and Mn from Unicode 9, ftfy NFC
-// from the Python it runs in, and we take everything from utf8proc (Debian 12: Unicode 15). They
-// differ in marks, punctuation and format characters that were added in between, which decide
-// only whether a word of a rare script becomes one [UNK] or two.
+// Unicode versions: tokenizers has the categories of Unicode 8, ftfy the NFC of the Python it
+// runs in, and we take everything from utf8proc (Debian 12: Unicode 15). So 568 code points, all of
+// them marks, punctuation and format characters that are newer or changed their category, are
+// dropped or split off here and stay part of a word there, which then is [UNK]: no published
+// vocabulary has one of them. tools/reference/compare_tokens.py counts them.
 #include "host/wordpiece.h"
 
 #include <stdlib.h>
