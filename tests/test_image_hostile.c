@@ -304,6 +304,16 @@ static void i01_truncated_bmp_gif_tga_pnm_are_refused_at_every_byte(void **state
     expect_truncation_refused(pnm_of(21, 9, 1, 1000, noise), 0);
 }
 
+// stb_image would unpack 62 megapixels of nothing.
+static void i01_tga_of_30_bytes_and_62_megapixels_is_refused(void **state)
+{
+    (void)state;
+    struct picture tga = tga_of(3, 3, noise);
+    memcpy(tga.bytes + 12, "\x88\x13\x01\x31", 4);
+    tga.byte_count = 30;
+    expect_refusal(tga, "truncated");
+}
+
 static void i01_damaged_bmp_gif_tga_pnm_never_crash(void **state)
 {
     (void)state;
@@ -399,6 +409,7 @@ int main(void)
         cmocka_unit_test(i04_jpeg_of_another_precision_or_component_count_is_refused),
         cmocka_unit_test(i04_jpeg_above_the_size_limits_is_refused),
         cmocka_unit_test(i01_truncated_bmp_gif_tga_pnm_are_refused_at_every_byte),
+        cmocka_unit_test(i01_tga_of_30_bytes_and_62_megapixels_is_refused),
         cmocka_unit_test(i01_damaged_bmp_gif_tga_pnm_never_crash),
         cmocka_unit_test(i06_sizes_above_the_limits_are_refused_in_every_format),
         cmocka_unit_test(i01_bmp_kinds_that_are_not_read_are_refused),

@@ -23,8 +23,8 @@ size_t image_pixel_bytes(enum image_mode mode);
 bool image_allocate(struct image *image, const struct image_source *source, uint64_t width_px,
                     uint64_t height_px, enum image_mode mode, vkclip_error *err);
 
-// Each decodes one format whose signature is known to be there, into a zeroed image. On failure
-// image->pixels is theirs no more: image_decode() frees it.
+// Each decodes one format whose signature is known to be there, into a zeroed image. After a
+// failure image_decode() frees what is in it.
 bool image_decode_jpeg(struct image *image, const struct image_source *source, vkclip_error *err);
 bool image_decode_png(struct image *image, const struct image_source *source, vkclip_error *err);
 bool image_decode_bmp(struct image *image, const struct image_source *source, vkclip_error *err);

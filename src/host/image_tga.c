@@ -92,6 +92,25 @@ static void write_header(struct stb_file *file, const struct tga *tga)
     stb_put_u8(file, tga->descriptor & TGA_TOP_DOWN);
 }
 
+// Whether the run-length packets give all pixels. stb_image reads zeros behind the end instead,
+// for as many pixels as the header promises.
+static bool has_all_packets(const struct tga *tga, const uint8_t *raster, size_t byte_count)
+{
+    uint64_t pixel_count = (uint64_t)tga->width_px * tga->height_px;
+    size_t position = 0;
+    for (uint64_t done = 0; done < pixel_count;) {
+        if (position >= byte_count)
+            return false;
+        uint32_t count = (raster[position] & 127u) + 1;
+        uint32_t given = raster[position] & 128 ? 1 : count;
+        if (done + count > pixel_count && given > 1)
+            given = (uint32_t)(pixel_count - done);
+        position += 1 + (size_t)given * (tga->bits / 8);
+        done += count;
+    }
+    return position <= byte_count;
+}
+
 bool image_decode_tga(struct image *image, const struct image_source *source, vkclip_error *err)
 {
     struct stb_file file = {.format = "TGA"};
@@ -108,7 +127,9 @@ bool image_decode_tga(struct image *image, const struct image_source *source, vk
     size_t raster_at = map_at + (size_t)tga.map_count * ((tga.map_bits + 7) / 8);
     uint64_t raster_bytes = (uint64_t)tga.width_px * tga.height_px * (tga.bits / 8);
     if (raster_at >= source->byte_count ||
-        (!tga.is_compressed && raster_bytes > source->byte_count - raster_at))
+        (tga.is_compressed
+             ? !has_all_packets(&tga, source->bytes + raster_at, source->byte_count - raster_at)
+             : raster_bytes > source->byte_count - raster_at))
         return stb_fail(&file, source, "truncated picture data", err);
 
     image->width_px = tga.width_px;
