@@ -1,5 +1,3 @@
-#define _GNU_SOURCE       // pread with 64-bit offsets
-#define _FILE_OFFSET_BITS 64
 #include "host/file.h"
 
 #include <errno.h>
@@ -9,22 +7,35 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+// A path that fills the whole message would leave no room for the reason.
+#define MOST_SHOWN 200
+
+static bool refuse(const char *path, const char *why, vkclip_error *err)
+{
+    size_t byte_count = strlen(path);
+    if (byte_count <= MOST_SHOWN)
+        return fail(err, VKCLIP_ERROR_FILE, "%s: %s", path, why);
+    const char *end = path + byte_count - MOST_SHOWN;
+    while (((unsigned char)*end & 0xc0) == 0x80) // a whole character first
+        end++;
+    return fail(err, VKCLIP_ERROR_FILE, "...%s: %s (a path of %zu bytes)", end, why, byte_count);
+}
+
 bool file_open(const char *path, int *handle, uint64_t *size_bytes, vkclip_error *err)
 {
     // O_NONBLOCK keeps open() from waiting for the writer of a FIFO; regular files ignore it.
     int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (file < 0)
-        return fail(err, VKCLIP_ERROR_FILE, "%s: %s", path, strerror(errno));
+        return refuse(path, strerror(errno), err);
 
     struct stat facts;
     if (fstat(file, &facts) != 0) {
-        fail(err, VKCLIP_ERROR_FILE, "%s: %s", path, strerror(errno));
+        refuse(path, strerror(errno), err);
         close(file);
         return false;
     }
     if (!S_ISREG(facts.st_mode)) {
-        fail(err, VKCLIP_ERROR_FILE, "%s: %s", path,
-             S_ISDIR(facts.st_mode) ? "is a directory" : "is not a regular file");
+        refuse(path, S_ISDIR(facts.st_mode) ? "is a directory" : "is not a regular file", err);
         close(file);
         return false;
     }

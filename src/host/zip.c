@@ -230,7 +230,8 @@ static bool read_entry(struct reader *reader, size_t *at, struct zip_entry *entr
     if (flags & FLAG_ENCRYPTED)
         return refuse(reader, place, "an entry is encrypted");
     if (get_u16(record + 10) != 0)
-        return refuse(reader, place, "an entry is compressed; torch.save only stores");
+        return refuse(reader, place,
+                      "an entry is compressed, as in TorchScript programs; torch.save only stores");
     if (get_u16(record + 34) != 0)
         return refuse(reader, place, "archive of several disks");
     if (!is_plain_name(entry->name, entry->name_bytes))

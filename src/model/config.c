@@ -276,9 +276,14 @@ static bool read_text(struct config *config, const struct section *section)
         return fail(document->err, VKCLIP_ERROR_MODEL,
                     "%s: no text_cfg.hf_model_name; supported: a BERT of transformers",
                     document->path);
-    return get_count(section, "context_length", get(section, "context_length"),
-                     CONFIG_CONTEXT_TOKENS, MOST_TOKENS, &config->context_tokens) &&
-           want_either_text(section, "hf_proj_type", "proj", "mlp", "mlp", "linear") &&
+    if (!get_count(section, "context_length", get(section, "context_length"), CONFIG_CONTEXT_TOKENS,
+                   MOST_TOKENS, &config->context_tokens))
+        return false;
+    if (config->context_tokens < 2)
+        return fail(document->err, VKCLIP_ERROR_MODEL,
+                    "%s: text_cfg.context_length is 1; [CLS] and [SEP] alone are 2",
+                    document->path);
+    return want_either_text(section, "hf_proj_type", "proj", "mlp", "mlp", "linear") &&
            want_either_text(section, "hf_pooler_type", "pooler_type", "mean_pooler",
                             "cls_last_hidden_state_pooler", "cls_last_hidden_state_pooler");
 }
