@@ -1,0 +1,306 @@
+// The configuration files: both published spellings, and what is refused by name.
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "model/config.h"
+#include "test.h"
+
+#define VISION "\"vision_cfg\":{\"timm_model_name\":\"vit_base_patch16_224\",\"timm_pool\":\"\"}"
+#define TEXT \
+    "\"text_cfg\":{\"hf_model_name\":\"x\",\"hf_pooler_type\":\"cls_last_hidden_state_pooler\"}"
+
+static void write_file(char path[32], const char *content, size_t count)
+{
+    strcpy(path, "/tmp/vkclip_test_XXXXXX");
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    assert_int_equal(write(file, content, count), (ssize_t)count);
+    close(file);
+}
+
+// bert may be NULL.
+static bool read_texts(struct config *config, const char *open_clip, const char *bert,
+                       vkclip_error *err)
+{
+    char path[32], bert_path[32];
+    write_file(path, open_clip, strlen(open_clip));
+    if (bert)
+        write_file(bert_path, bert, strlen(bert));
+    bool is_read = config_read(config, path, bert ? bert_path : NULL, err);
+    unlink(path);
+    if (bert)
+        unlink(bert_path);
+    return is_read;
+}
+
+static void expect_read(struct config *config, const char *open_clip, const char *bert)
+{
+    vkclip_error error = {0};
+    bool is_read = read_texts(config, open_clip, bert, &error);
+    if (!is_read)
+        print_error("%s\n", error.message);
+    assert_true(is_read);
+}
+
+static void expect_refused(const char *open_clip, const char *bert, vkclip_status status,
+                           const char *why)
+{
+    struct config config;
+    vkclip_error error = {0};
+    bool is_read = read_texts(&config, open_clip, bert, &error);
+    if (is_read || !strstr(error.message, why))
+        print_error("'%s' wanted, got: %s\n", why, is_read ? "accepted" : error.message);
+    assert_false(is_read);
+    assert_non_null(strstr(error.message, why));
+    assert_non_null(strstr(error.message, "/tmp/vkclip_test_"));
+    assert_int_equal(error.status, status);
+}
+
+// What all of these say is refused as another model, naming the field.
+static void expect_fields_refused(const char *const (*cases)[4], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char content[800];
+        snprintf(content, sizeof content, "{\"embed_dim\":512,%s,%s%s}", cases[i][0], cases[i][1],
+                 cases[i][2]);
+        expect_refused(content, NULL, VKCLIP_ERROR_MODEL, cases[i][3]);
+    }
+}
+
+static void check_biomedclip(const struct config *config)
+{
+    static const float mean[3] = {0.48145466f, 0.4578275f, 0.40821073f};
+    static const float std[3] = {0.26862954f, 0.26130258f, 0.27577711f};
+    assert_int_equal(config->image_size_px, 224);
+    assert_int_equal(config->context_tokens, 256);
+    assert_int_equal(config->embedding_width, 512);
+    assert_int_equal(config->image_heads, 0);
+    assert_memory_equal(config->mean, mean, sizeof mean);
+    assert_memory_equal(config->std, std, sizeof std);
+    assert_true(config->image_norm_epsilon == 1e-6f);
+    assert_true(config->text_norm_epsilon == 1e-12f);
+}
+
+static void both_spellings_of_the_published_file_are_read(void **state)
+{
+    (void)state;
+    static const char *const names[2][2] = {{"hf_proj_type", "hf_pooler_type"},
+                                            {"proj", "pooler_type"}};
+    for (int i = 0; i < 2; i++) {
+        char content[1000];
+        struct config config;
+        snprintf(content, sizeof content,
+                 "{\"model_cfg\":{\"embed_dim\":512,\"vision_cfg\":{\"timm_model_name\":"
+                 "\"vit_base_patch16_224\",\"timm_model_pretrained\":false,\"timm_pool\":\"\","
+                 "\"timm_proj\":\"linear\",\"image_size\":224},\"text_cfg\":{\"hf_model_name\":"
+                 "\"a\",\"hf_tokenizer_name\":\"a\",\"%s\":\"mlp\",\"%s\":"
+                 "\"cls_last_hidden_state_pooler\",\"context_length\":256}},\"preprocess_cfg\":{"
+                 "\"mean\":[0.48145466,0.4578275,0.40821073],"
+                 "\"std\":[0.26862954,0.26130258,0.27577711]}}",
+                 names[i][0], names[i][1]);
+        expect_read(&config, content, NULL);
+        check_biomedclip(&config);
+        assert_int_equal(config.text_heads, 0);
+    }
+}
+
+static void the_published_files_themselves_are_read(void **state)
+{
+    (void)state;
+    static const char path[] = "../shared/data/biomedclip/open_clip_config.json";
+    if (access(path, R_OK) != 0) {
+        printf("skipped: %s is not there\n", path);
+        skip();
+    }
+    struct config config;
+    assert_true(config_read(&config, path, "../shared/data/biomedclip/config.json", NULL));
+    check_biomedclip(&config);
+    assert_int_equal(config.text_heads, 12);
+}
+
+// open_clip's defaults, where they are supported.
+static void absent_fields_mean_what_they_mean_to_open_clip(void **state)
+{
+    (void)state;
+    struct config config;
+    expect_read(&config, "{\"embed_dim\":8," VISION "," TEXT "}", "{}");
+    assert_int_equal(config.image_size_px, 224);
+    assert_int_equal(config.context_tokens, 77);
+    assert_int_equal(config.embedding_width, 8);
+    assert_true(config.mean[0] == 0.48145466f && config.std[2] == 0.27577711f);
+    assert_int_equal(config.text_heads, 12);
+    assert_true(config.text_norm_epsilon == 1e-12f);
+}
+
+static void a_bert_config_gives_heads_and_epsilon(void **state)
+{
+    (void)state;
+    struct config config;
+    expect_read(&config, "{\"embed_dim\":8," VISION "," TEXT "}",
+                "{\"model_type\":\"bert\",\"hidden_act\":\"gelu\",\"num_attention_heads\":16,"
+                "\"layer_norm_eps\":1e-5,\"position_embedding_type\":\"absolute\"}");
+    assert_int_equal(config.text_heads, 16);
+    assert_true(config.text_norm_epsilon == 1e-5f);
+}
+
+static void heads_of_large_image_towers_are_known_by_name(void **state)
+{
+    (void)state;
+    struct config config;
+    expect_read(&config,
+                "{\"embed_dim\":8,\"vision_cfg\":{\"timm_model_name\":\"vit_huge_patch14_224\","
+                "\"timm_pool\":\"token\",\"image_size\":[224,224]}," TEXT "}",
+                NULL);
+    assert_int_equal(config.image_heads, 16);
+}
+
+static void other_graphs_are_refused_by_name(void **state)
+{
+    (void)state;
+    static const char *const cases[][4] = {
+        {"\"vision_cfg\":{\"layers\":12,\"width\":768}", TEXT, "", "no vision_cfg.timm_model_name"},
+        {"\"vision_cfg\":{\"timm_model_name\":\"resnet50\"}", TEXT, "",
+         "vision_cfg.timm_model_name is \"resnet50\"; supported"},
+        {"\"vision_cfg\":{\"timm_model_name\":\"vit_base_patch16_clip_quickgelu_224\"}", TEXT, "",
+         "quickgelu_224\"; supported: vit_* with GELU"},
+        {"\"vision_cfg\":{\"timm_model_name\":\"vit_x\"}", TEXT, "",
+         "vision_cfg.timm_pool is absent, which means \"avg\"; supported: \"\", \"token\""},
+        {"\"vision_cfg\":{\"timm_model_name\":\"vit_x\",\"timm_pool\":\"map\"}", TEXT, "",
+         "vision_cfg.timm_pool is \"map\"; supported: \"\", \"token\""},
+        {"\"vision_cfg\":{\"timm_model_name\":\"vit_x\",\"timm_pool\":\"\",\"timm_proj\":\"mlp\"}",
+         TEXT, "", "vision_cfg.timm_proj is \"mlp\"; supported: \"linear\""},
+        {"\"vision_cfg\":{\"timm_model_name\":\"vit_x\",\"timm_pool\":\"\",\"timm_proj\":null}",
+         TEXT, "", "vision_cfg.timm_proj is null; supported: \"linear\""},
+        {VISION, "\"text_cfg\":{\"vocab_size\":49408}", "", "no text_cfg.hf_model_name"},
+        {VISION, "\"text_cfg\":{\"hf_model_name\":\"x\"}", "",
+         "text_cfg.hf_pooler_type is absent, which means \"mean_pooler\""},
+        {VISION, "\"text_cfg\":{\"hf_model_name\":\"x\",\"pooler_type\":\"cls_pooler\"}", "",
+         "text_cfg.pooler_type is \"cls_pooler\"; supported: \"cls_last_hidden_state_pooler\""},
+        {VISION, "\"text_cfg\":{\"hf_model_name\":\"x\",\"proj\":null}", "",
+         "text_cfg.proj is null; supported: \"mlp\", \"linear\""},
+        {VISION, "\"text_cfg\":{\"hf_model_name\":\"x\",\"context_length\":1}", "",
+         "text_cfg.context_length is 1"},
+        {VISION, TEXT, ",\"quick_gelu\":true", "quick_gelu is true; supported: false"},
+        {VISION, TEXT, ",\"preprocess_cfg\":{\"resize_mode\":\"squash\"}",
+         "preprocess_cfg.resize_mode is \"squash\"; supported: \"shortest\""},
+        {VISION, TEXT, ",\"preprocess_cfg\":{\"interpolation\":\"bilinear\"}",
+         "preprocess_cfg.interpolation is \"bilinear\""},
+        {VISION, TEXT, ",\"preprocess_cfg\":{\"mode\":\"L\"}", "preprocess_cfg.mode is \"L\""},
+        {VISION, TEXT, ",\"preprocess_cfg\":{\"size\":384}",
+         "preprocess_cfg.size is 384, vision_cfg.image_size 224"},
+        {VISION, TEXT, ",\"preprocess_cfg\":{\"size\":[224,448]}", "is 224 by 448"},
+    };
+    expect_fields_refused(cases, COUNT(cases));
+}
+
+static void other_text_towers_are_refused_by_name(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"{\"model_type\":\"roberta\"}", "model_type is \"roberta\"; supported: \"bert\""},
+        {"{\"hidden_act\":\"gelu_new\"}", "hidden_act is \"gelu_new\"; supported: \"gelu\""},
+        {"{\"position_embedding_type\":\"relative_key\"}",
+         "position_embedding_type is \"relative_key\"; supported: \"absolute\""},
+        {"{\"is_decoder\":true}", "is_decoder is true; supported: false"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++)
+        expect_refused("{\"embed_dim\":8," VISION "," TEXT "}", cases[i][0], VKCLIP_ERROR_MODEL,
+                       cases[i][1]);
+}
+
+static void values_of_the_wrong_kind_are_refused(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"{" VISION "," TEXT "}", "embed_dim is absent"},
+        {"{\"embed_dim\":0," VISION "," TEXT "}", "embed_dim is not a whole number"},
+        {"{\"embed_dim\":-5," VISION "," TEXT "}", "embed_dim is not a whole number"},
+        {"{\"embed_dim\":1.5," VISION "," TEXT "}", "embed_dim is not a whole number"},
+        {"{\"embed_dim\":1e999," VISION "," TEXT "}", "embed_dim is not a whole number"},
+        {"{\"embed_dim\":\"8\"," VISION "," TEXT "}", "embed_dim is not a whole number"},
+        {"{\"embed_dim\":8,\"vision_cfg\":[]," TEXT "}", "\"vision_cfg\" is not an object"},
+        {"{\"embed_dim\":8," VISION "," TEXT ",\"quick_gelu\":1}", "is not true or false"},
+        {"{\"embed_dim\":8," VISION "," TEXT ",\"preprocess_cfg\":{\"mean\":[1,2]}}",
+         "preprocess_cfg.mean is not a list of three numbers"},
+        {"{\"embed_dim\":8," VISION "," TEXT ",\"preprocess_cfg\":{\"mean\":[1,2,\"3\"]}}",
+         "preprocess_cfg.mean is not three sensible numbers"},
+        {"{\"embed_dim\":8," VISION "," TEXT ",\"preprocess_cfg\":{\"std\":[1,0,1]}}",
+         "preprocess_cfg.std is not three positive numbers"},
+        {"{\"embed_dim\":8," VISION "," TEXT ",\"preprocess_cfg\":{\"std\":[1,1,1e999]}}",
+         "preprocess_cfg.std is not three positive numbers"},
+        {"{\"embed_dim\":8," VISION "," TEXT ",\"preprocess_cfg\":{\"mode\":3}}",
+         "preprocess_cfg.mode is not a text"},
+        {"{\"embed_dim\":8," VISION "," TEXT ",\"preprocess_cfg\":{\"size\":[224]}}",
+         "preprocess_cfg.size is not one side or two"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++)
+        expect_refused(cases[i][0], NULL, VKCLIP_ERROR_FILE, cases[i][1]);
+    expect_refused("{\"embed_dim\":8," VISION "," TEXT "}", "{\"layer_norm_eps\":-1}",
+                   VKCLIP_ERROR_FILE, "layer_norm_eps is not a number from 0 to 1");
+}
+
+static void m22_what_is_not_plain_json_is_refused(void **state)
+{
+    (void)state;
+    static char deep[20001];
+    memset(deep, '[', sizeof deep - 1);
+    expect_refused("", NULL, VKCLIP_ERROR_FILE, "is not JSON");
+    expect_refused("[]", NULL, VKCLIP_ERROR_FILE, "is not a JSON object");
+    expect_refused("{\"embed_dim\":8", NULL, VKCLIP_ERROR_FILE, "byte 14 is not JSON");
+    expect_refused("{} x", NULL, VKCLIP_ERROR_FILE, "is not JSON");
+    expect_refused("{\"a\xff\":1}", NULL, VKCLIP_ERROR_FILE, "is not UTF-8 text");
+    expect_refused("{\"a\":1,\"\\u0061\":2}", NULL, VKCLIP_ERROR_FILE, "\"a\" is there twice");
+    expect_refused("{\"model_cfg\":{\"embed_dim\":8,\"embed_dim\":9}}", NULL, VKCLIP_ERROR_FILE,
+                   "\"embed_dim\" is there twice");
+    expect_refused(deep, NULL, VKCLIP_ERROR_FILE, "nested too deep");
+
+    char path[32];
+    struct config config;
+    vkclip_error error = {0};
+    write_file(path, "{}\0{", 4);
+    assert_false(config_read(&config, path, NULL, &error));
+    unlink(path);
+    assert_non_null(strstr(error.message, "is not UTF-8 text"));
+}
+
+static void m22_floods_of_keys_and_bytes_are_refused(void **state)
+{
+    (void)state;
+    static char content[(1 << 20) + 100];
+    size_t used = (size_t)snprintf(content, sizeof content, "{\"k\":1");
+    for (int i = 0; i < 600; i++)
+        used += (size_t)snprintf(content + used, sizeof content - used, ",\"k%d\":1", i);
+    strcpy(content + used, "}");
+    expect_refused(content, NULL, VKCLIP_ERROR_FILE, "an object has too many keys");
+    memset(content, ' ', sizeof content - 1);
+    expect_refused(content, NULL, VKCLIP_ERROR_FILE, "at most 1048576 are accepted");
+}
+
+static void f01_a_missing_file_is_named(void **state)
+{
+    (void)state;
+    struct config config;
+    vkclip_error error = {0};
+    assert_false(config_read(&config, "/nonexistent/open_clip_config.json", NULL, &error));
+    assert_string_equal(error.message,
+                        "/nonexistent/open_clip_config.json: No such file or directory");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both_spellings_of_the_published_file_are_read),
+        cmocka_unit_test(the_published_files_themselves_are_read),
+        cmocka_unit_test(absent_fields_mean_what_they_mean_to_open_clip),
+        cmocka_unit_test(a_bert_config_gives_heads_and_epsilon),
+        cmocka_unit_test(heads_of_large_image_towers_are_known_by_name),
+        cmocka_unit_test(other_graphs_are_refused_by_name),
+        cmocka_unit_test(other_text_towers_are_refused_by_name),
+        cmocka_unit_test(values_of_the_wrong_kind_are_refused),
+        cmocka_unit_test(m22_what_is_not_plain_json_is_refused),
+        cmocka_unit_test(m22_floods_of_keys_and_bytes_are_refused),
+        cmocka_unit_test(f01_a_missing_file_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
