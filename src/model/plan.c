@@ -8,6 +8,9 @@
 #define MAX_STEPS   1024
 #define MAX_TENSORS 1024
 
+// std140 rounds the block of counts up to 16 bytes; a binding of its 8 would be too small.
+#define COUNTS_BYTES 16
+
 // A binding is a tensor of the plan or a range that exists already.
 #define NO_TENSOR UINT32_MAX
 struct binding {
@@ -424,7 +427,7 @@ bool plan_record(struct plan *plan, struct gpu_buffer *arena, bool is_timed, vkc
     gpu_recording_destroy(gpu, plan->recording);
     plan->recording = NULL;
     if (!plan->counts)
-        plan->counts = gpu_buffer_create(gpu, sizeof(struct run_counts), GPU_MEMORY_UPLOAD, err);
+        plan->counts = gpu_buffer_create(gpu, COUNTS_BYTES, GPU_MEMORY_UPLOAD, err);
     if (!plan->groups)
         plan->groups =
             gpu_buffer_create(gpu, plan->step_count * 3 * sizeof(uint32_t), GPU_MEMORY_UPLOAD, err);
