@@ -179,15 +179,18 @@ static void m17_other_types_and_byte_orders_are_refused(void **state)
     tensor.type = "ComplexFloatStorage";
     expect_tensor_refused(&tensor, "'torch ComplexFloatStorage'");
 
-    struct bytes pickle = {0};
-    struct archive archive = {0};
-    pickle_whole(&pickle, "w", &matrix);
-    archive_add(&archive, "x/data.pkl", pickle.at, pickle.count);
-    archive_add(&archive, "x/byteorder", "big", 3);
-    archive_add(&archive, "x/data/0", storage, sizeof storage);
-    archive_end(&archive);
-    bytes_finish(&pickle);
-    expect_archive_refused(&archive, "big-endian");
+    static const char *const orders[] = {"big", "middle"};
+    for (size_t i = 0; i < COUNT(orders); i++) {
+        struct bytes pickle = {0};
+        struct archive archive = {0};
+        pickle_whole(&pickle, "w", &matrix);
+        archive_add(&archive, "x/data.pkl", pickle.at, pickle.count);
+        archive_add(&archive, "x/byteorder", orders[i], strlen(orders[i]));
+        archive_add(&archive, "x/data/0", storage, sizeof storage);
+        archive_end(&archive);
+        bytes_finish(&pickle);
+        expect_archive_refused(&archive, "big-endian");
+    }
 }
 
 // ---- archives --------------------------------------------------------------------------------
