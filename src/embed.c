@@ -5,11 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint32_t min_u32(uint64_t a, uint64_t b)
-{
-    return (uint32_t)(a < b ? a : b);
-}
-
 // ---- runs ------------------------------------------------------------------------------------
 
 // Cuts the sequences of a run into attention tiles: first the [CLS] query of each, which is all

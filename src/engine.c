@@ -29,11 +29,6 @@ static double submit_gflop(vkclip_device_kind kind)
 
 // ---- sizes -----------------------------------------------------------------------------------
 
-static uint32_t min_u32(uint64_t a, uint64_t b)
-{
-    return (uint32_t)(a < b ? a : b);
-}
-
 static uint32_t max_u32(uint32_t a, uint32_t b)
 {
     return a > b ? a : b;

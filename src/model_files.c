@@ -55,6 +55,8 @@ static bool split_path(struct model_paths *paths, const char *path, vkclip_error
     strcpy(paths->directory, path);
     if (S_ISDIR(facts.st_mode))
         return true;
+    if (!S_ISREG(facts.st_mode))
+        return fail(err, VKCLIP_ERROR_FILE, "%s: is not a regular file or a directory", path);
     strcpy(paths->weights, path);
     char *slash = strrchr(paths->directory, '/');
     if (slash)

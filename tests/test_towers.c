@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "golden.h"
+#include "variant.h"
 #include "vkclip.h"
 
 // Unit vectors in f32: sums of 3072 products over 12 layers drift by some 1e-6; the bounds are
@@ -397,6 +398,56 @@ static void d4_devices_that_are_not_there_are_refused(void **state)
     vkclip_model_close(model);
 }
 
+// A model whose weights are not numbers loads, as in the reference, but gives no embedding.
+static void m19_embeddings_that_are_not_finite_are_an_error(void **state)
+{
+    (void)state;
+    struct variant variant;
+    variant_begin(&variant);
+    variant_fill(&variant, "visual.trunk.norm.weight", NAN);
+    variant_fill(&variant, "text.proj.2.weight", 0.0f);
+    variant_end(&variant);
+    vkclip_error err;
+    vkclip_model *model;
+    vkclip_engine *engine = open_engine(variant.directory, VKCLIP_PRECISION_FP32, 1, &model);
+    uint8_t pixels[32 * 32 * 3] = {0};
+    float out[40];
+    assert_false(vkclip_embed_pixels(engine, pixels, 1, out, &err));
+    assert_int_equal(err.status, VKCLIP_ERROR_NUMBERS);
+    // All zeros have no direction; torch's normalize leaves them zeros.
+    const char *text = "cells";
+    assert_true(vkclip_embed_texts(engine, &text, 1, out, &err));
+    for (size_t i = 0; i < COUNT(out); i++)
+        assert_true(out[i] == 0.0f);
+    vkclip_engine_destroy(engine);
+    vkclip_model_close(model);
+    variant_remove(&variant);
+}
+
+// fp16 ends at 65504: a larger weight would become infinite without a word.
+static void d11_a_weight_beyond_fp16_is_named(void **state)
+{
+    (void)state;
+    struct variant variant;
+    variant_begin(&variant);
+    variant_fill(&variant, "visual.head.proj.weight", 1e5f);
+    variant_end(&variant);
+    vkclip_error err;
+    vkclip_model *model =
+        vkclip_model_open(variant.directory, VKCLIP_MODEL_WHOLE, &log_to_output, &err);
+    assert_non_null(model);
+    vkclip_engine *engine = vkclip_engine_create(
+        model, &(vkclip_engine_params){.precision = VKCLIP_PRECISION_FP16}, &err);
+    bool is_named = !engine && strstr(err.message, "visual.head.proj.weight");
+    bool is_impossible = !engine && strstr(err.message, "does not store fp16");
+    vkclip_engine_destroy(engine);
+    vkclip_model_close(model);
+    variant_remove(&variant);
+    if (is_impossible)
+        skip();
+    assert_true(is_named);
+}
+
 // ---- the full-size model ---------------------------------------------------------------------
 
 static void check_full(const char *file)
@@ -435,6 +486,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(profiling_names_every_kernel_and_changes_nothing),
         cmocka_unit_test(c4_null_arguments_are_refused),
         cmocka_unit_test(c4_token_ids_outside_the_vocabulary_are_refused),
+        cmocka_unit_test(m19_embeddings_that_are_not_finite_are_an_error),
+        cmocka_unit_test(d11_a_weight_beyond_fp16_is_named),
         cmocka_unit_test(d4_devices_that_are_not_there_are_refused),
     };
     const struct CMUnitTest full_tests[] = {
