@@ -8,12 +8,15 @@
 
 void picture_add(struct picture *picture, const void *bytes, size_t byte_count)
 {
-    uint8_t *grown = realloc(picture->bytes, picture->byte_count + byte_count + 1);
-    if (!grown)
-        abort();
+    size_t wanted = picture->byte_count + byte_count;
+    if (wanted > picture->capacity_bytes) {
+        picture->capacity_bytes = 2 * wanted;
+        picture->bytes = realloc(picture->bytes, picture->capacity_bytes);
+        if (!picture->bytes)
+            abort();
+    }
     if (byte_count > 0)
-        memcpy(grown + picture->byte_count, bytes, byte_count);
-    picture->bytes = grown;
+        memcpy(picture->bytes + picture->byte_count, bytes, byte_count);
     picture->byte_count += byte_count;
 }
 

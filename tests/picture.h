@@ -9,7 +9,7 @@
 // A growing file. Free with picture_free().
 struct picture {
     uint8_t *bytes;
-    size_t byte_count;
+    size_t byte_count, capacity_bytes;
 };
 
 void picture_add(struct picture *picture, const void *bytes, size_t byte_count);

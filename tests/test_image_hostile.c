@@ -173,6 +173,41 @@ static void i03_png_with_surplus_pixels_stays_within_its_size(void **state)
     picture_free(&png);
 }
 
+// Appends bits to a deflate stream, first bit lowest.
+static void add_bits(struct picture *stream, const char *bits, size_t *bit_count)
+{
+    for (; *bits; bits++, ++*bit_count) {
+        if (*bit_count % 8 == 0)
+            picture_add(stream, "", 1);
+        stream->bytes[stream->byte_count - 1] |= (uint8_t)((*bits - '0') << *bit_count % 8);
+    }
+}
+
+// 40 MB of 'a' in 260 KB of compressed text: a literal, then copies of 258 bytes at distance 1.
+static void i03_png_with_a_compressed_text_bomb_is_refused(void **state)
+{
+    (void)state;
+    struct picture text = {0}, png = {0};
+    size_t bit_count = 0;
+    picture_add(&text, "Comment\0\0\x78\x01", 11);
+    add_bits(&text,
+             "110"
+             "10010001",
+             &bit_count);
+    for (int i = 0; i < 160000; i++)
+        add_bits(&text,
+                 "11000101"
+                 "00000",
+                 &bit_count);
+    add_bits(&text, "0000000", &bit_count);
+    png_begin(&png, 8, 8, 8, 2);
+    png_chunk(&png, "zTXt", text.bytes, text.byte_count);
+    png_pixels(&png, noise, 24, 8, 1);
+    png_end(&png);
+    picture_free(&text);
+    expect_refusal(png, "limits");
+}
+
 static void i03_damaged_png_never_crashes(void **state)
 {
     (void)state;
@@ -400,6 +435,7 @@ int main(void)
         cmocka_unit_test(i03_png_with_a_wrong_checksum_is_refused),
         cmocka_unit_test(i03_png_without_its_palette_or_pixels_is_refused),
         cmocka_unit_test(i03_png_with_surplus_pixels_stays_within_its_size),
+        cmocka_unit_test(i03_png_with_a_compressed_text_bomb_is_refused),
         cmocka_unit_test(i03_damaged_png_never_crashes),
         cmocka_unit_test(i04_truncated_jpeg_is_refused_at_every_byte),
         cmocka_unit_test(i04_damaged_jpeg_never_crashes),
