@@ -113,23 +113,81 @@ static void m18_a_position_table_of_another_size_is_refused(void **state)
     variant_remove(&variant);
 }
 
-// The file loads, as in the reference; what follows from it is an error when it is used.
-static void m20_a_logit_scale_beyond_all_bounds_gives_no_probabilities(void **state)
+// As the side file has it, with one value changed.
+static void write_config(const struct variant *variant, int embedding_width, int context_tokens)
+{
+    char text[700];
+    snprintf(text, sizeof text,
+             "{\"model_cfg\": {\"embed_dim\": %d, \"vision_cfg\": {\"timm_model_name\": "
+             "\"vit_tiny\", \"timm_pool\": \"\", \"timm_proj\": \"linear\", \"image_size\": 32}, "
+             "\"text_cfg\": {\"hf_model_name\": \"tiny\", \"hf_proj_type\": \"mlp\", "
+             "\"hf_pooler_type\": \"cls_last_hidden_state_pooler\", \"context_length\": %d}}}",
+             embedding_width, context_tokens);
+    variant_write(variant, "open_clip_config.json", text);
+}
+
+static void m18_sizes_the_configuration_contradicts_are_refused(void **state)
 {
     (void)state;
     struct variant variant;
     variant_begin(&variant);
-    variant_fill(&variant, "logit_scale", 1e30f);
     variant_end(&variant);
-    vkclip_error err;
-    vkclip_model *model = vkclip_model_open(variant.directory, VKCLIP_MODEL_WHOLE, NULL, &err);
-    assert_non_null(model);
-    float unit[40] = {1.0f};
-    vkclip_score score;
-    assert_false(vkclip_score_texts(model, unit, unit, 1, &score, &err));
-    assert_int_equal(err.status, VKCLIP_ERROR_NUMBERS);
-    vkclip_model_close(model);
+    write_config(&variant, 40, 77);
+    expect_refusal(&variant, VKCLIP_ERROR_MODEL, "24 positions, the configuration wants 77", NULL);
+    write_config(&variant, 48, 20);
+    expect_refusal(&variant, VKCLIP_ERROR_MODEL, "embeddings of 40, the configuration says 48",
+                   NULL);
+    write_config(&variant, 40, 20);
+    variant_write(&variant, "config.json", "{\"num_attention_heads\": 5}");
+    expect_refusal(&variant, VKCLIP_ERROR_MODEL, "5 heads", NULL);
     variant_remove(&variant);
+}
+
+// Scores a text of the given first value beside one that is sound.
+static bool score(const vkclip_model *model, float value, vkclip_error *err)
+{
+    float image[40] = {1.0f}, texts[2 * 40] = {1.0f};
+    vkclip_score scores[2];
+    texts[40] = value;
+    return vkclip_score_texts(model, image, texts, 2, scores, err);
+}
+
+static void m19_embeddings_that_are_no_numbers_give_no_probabilities(void **state)
+{
+    (void)state;
+    vkclip_error err;
+    vkclip_model *model =
+        vkclip_model_open("tests/golden/tiny/tiny.pt", VKCLIP_MODEL_WHOLE, NULL, &err);
+    assert_non_null(model);
+    assert_true(score(model, 0.5f, &err));
+    assert_false(score(model, NAN, &err));
+    assert_int_equal(err.status, VKCLIP_ERROR_NUMBERS);
+    assert_false(score(model, INFINITY, &err));
+    vkclip_model_close(model);
+}
+
+// The file loads, as in the reference; what follows from it is an error when it is used. A
+// negative scale is merely flat.
+static void m20_a_senseless_logit_scale_gives_no_probabilities(void **state)
+{
+    (void)state;
+    static const struct {
+        float scale;
+        bool is_sound;
+    } cases[] = {{1e30f, false}, {NAN, false}, {INFINITY, false}, {-3.0f, true}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct variant variant;
+        variant_begin(&variant);
+        variant_fill(&variant, "logit_scale", cases[i].scale);
+        variant_end(&variant);
+        vkclip_error err = {0};
+        vkclip_model *model = vkclip_model_open(variant.directory, VKCLIP_MODEL_WHOLE, NULL, &err);
+        assert_non_null(model);
+        assert_int_equal(score(model, 0.5f, &err), cases[i].is_sound);
+        assert_int_equal(err.status, cases[i].is_sound ? VKCLIP_OK : VKCLIP_ERROR_NUMBERS);
+        vkclip_model_close(model);
+        variant_remove(&variant);
+    }
 }
 
 static void v2_a_vocabulary_larger_than_the_embedding_is_refused(void **state)
@@ -225,7 +283,9 @@ int main(void)
         cmocka_unit_test(side_files_need_no_weights),
         cmocka_unit_test(m18_every_tensor_that_does_not_fit_is_named_at_once),
         cmocka_unit_test(m18_a_position_table_of_another_size_is_refused),
-        cmocka_unit_test(m20_a_logit_scale_beyond_all_bounds_gives_no_probabilities),
+        cmocka_unit_test(m18_sizes_the_configuration_contradicts_are_refused),
+        cmocka_unit_test(m19_embeddings_that_are_no_numbers_give_no_probabilities),
+        cmocka_unit_test(m20_a_senseless_logit_scale_gives_no_probabilities),
         cmocka_unit_test(v2_a_vocabulary_larger_than_the_embedding_is_refused),
         cmocka_unit_test(v4_two_vocabularies_that_disagree_are_refused),
         cmocka_unit_test(f1_paths_that_are_no_model_are_refused),
