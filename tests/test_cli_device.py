@@ -243,7 +243,10 @@ def nothing_is_drawn_when_standard_error_is_no_terminal(tmp):
 
 @case("device")
 def progress_on_a_terminal_is_erased_in_the_end(tmp):
-    controller, terminal = os.openpty()
+    try:
+        controller, terminal = os.openpty()
+    except OSError as reason:
+        raise Skip(f"no pseudo-terminal: {reason}") from reason
     process = subprocess.Popen([PROGRAM, "embed", "image", "-m", str(MODEL), "-d", "0", "-o",
                                 str(tmp / "o.npy"), *IMAGES], stderr=terminal,
                                env=dict(os.environ, **SANITIZER))

@@ -64,7 +64,7 @@ by_pkg_config() { # static or shared
 }
 
 needs_no_shared_library() {
-    ! ldd "$1" | grep -q libvkclip
+    [ -x "$1" ] && ! ldd "$1" | grep -q libvkclip
 }
 
 header_is_cpp() {
