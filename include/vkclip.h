@@ -144,7 +144,7 @@ typedef struct vkclip_model_facts {
 //   log     where to list what is wrong, tensor by tensor; NULL is silent
 //
 // Weights are checked by name and shape here and read when an engine is created; the file
-// stays open until then. Nothing in a file is executed.
+// stays open until the model is closed. Nothing in a file is executed.
 // Returns NULL and fails with VKCLIP_ERROR_FILE, VKCLIP_ERROR_MODEL or VKCLIP_ERROR_MEMORY.
 //
 // Thread safety: safe.
@@ -210,7 +210,7 @@ typedef enum vkclip_precision {
 typedef struct vkclip_engine_params {
     const char *device; // index or part of a name, any case; NULL: best real GPU, else software
     vkclip_precision precision;
-    uint32_t max_images;         // images computed at once; 0: chosen for the device
+    uint32_t max_images;         // images computed at once, where the device can; 0: chosen for it
     const char *cache_directory; // existing directory for the pipeline cache; NULL: none
     vkclip_log log;
 } vkclip_engine_params;
@@ -325,7 +325,7 @@ typedef struct vkclip_score {
 //   texts   [text_count, embedding_width] f32, unit length
 //   scores  [text_count] in the order of the texts; caller's
 //
-// Fails with VKCLIP_ERROR_NUMBERS when a probability is not finite.
+// The model must be opened with VKCLIP_MODEL_WHOLE. Fails with VKCLIP_ERROR_NUMBERS when a probability is not finite.
 //
 // Thread safety: safe.
 // Source: open_clip model.py, CustomTextCLIP.forward; CLIP paper, figure 3.

@@ -57,7 +57,7 @@ static bool run_tower(vkclip_engine *engine, const struct tower_plan *t, const s
     return true;
 }
 
-bool engine_run_images(vkclip_engine *engine, const uint8_t *pixels, uint32_t count,
+static bool run_images(vkclip_engine *engine, const uint8_t *pixels, uint32_t count,
                        float *embeddings, vkclip_error *err)
 {
     const size_t side = engine->vit.sizes.image_size_px;
@@ -79,8 +79,8 @@ bool vkclip_embed_pixels(vkclip_engine *engine, const uint8_t *pixels, size_t co
     const size_t width = engine->vit.sizes.embedding_width;
     for (size_t done = 0; done < count;) {
         uint32_t now = min_u32(count - done, engine->images.limits.sequences);
-        if (!engine_run_images(engine, pixels + done * side * side * 3, now,
-                               embeddings + done * width, err))
+        if (!run_images(engine, pixels + done * side * side * 3, now, embeddings + done * width,
+                        err))
             return false;
         done += now;
     }
@@ -92,6 +92,8 @@ bool vkclip_embed_image_files(vkclip_engine *engine, const char *const *paths, s
 {
     if (!engine || !paths || !embeddings || count == 0)
         return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_embed_image_files: nothing to embed");
+    if (!gpu_check_alive(engine->gpu, err))
+        return false;
     const size_t side = engine->vit.sizes.image_size_px;
     const size_t width = engine->vit.sizes.embedding_width;
     const size_t picture_bytes = side * side * 3;
@@ -112,7 +114,7 @@ bool vkclip_embed_image_files(vkclip_engine *engine, const char *const *paths, s
             if (!is_read[i])
                 memset(picture, 0, picture_bytes);
         }
-        if (!engine_run_images(engine, engine->pictures, now, embeddings + done * width, err))
+        if (!run_images(engine, engine->pictures, now, embeddings + done * width, err))
             return false;
         for (uint32_t i = 0; i < now; i++)
             if (!is_read[i])
@@ -127,9 +129,10 @@ bool vkclip_embed_image_memory(vkclip_engine *engine, const void *bytes, size_t 
 {
     if (!engine || !embedding)
         return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_embed_image_memory: a NULL argument");
-    return vkclip_preprocess_memory(engine->model, bytes, byte_count, name, engine->pictures,
+    return gpu_check_alive(engine->gpu, err) &&
+           vkclip_preprocess_memory(engine->model, bytes, byte_count, name, engine->pictures,
                                     err) &&
-           engine_run_images(engine, engine->pictures, 1, embedding, err);
+           run_images(engine, engine->pictures, 1, embedding, err);
 }
 
 // Writes one text's rows: [CLS] among the first rows of the run, the others behind those of the
@@ -203,6 +206,8 @@ bool vkclip_embed_texts(vkclip_engine *engine, const char *const *texts, size_t 
 {
     if (!engine || !texts || !embeddings || count == 0)
         return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_embed_texts: nothing to embed");
+    if (!gpu_check_alive(engine->gpu, err))
+        return false;
     const uint32_t longest = engine->model->config.context_tokens;
     const uint32_t at_once = engine->texts.limits.sequences;
     const size_t width = engine->vit.sizes.embedding_width;

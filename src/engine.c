@@ -23,9 +23,8 @@ static double submit_gflop(vkclip_device_kind kind)
     }
 }
 
-#define MAX_IMAGES_CHOSEN 32    // beyond that batches gain nothing
-#define MAX_TOKENS        65535 // rows are workgroups of one dimension
-#define TOKENS_PER_TEXT   8     // a text's share of a plan; shorter ones fill fewer rows
+#define MAX_IMAGES_CHOSEN 32 // beyond that batches gain nothing
+#define TOKENS_PER_TEXT   8  // a text's share of a plan; shorter ones fill fewer rows
 
 // ---- sizes -----------------------------------------------------------------------------------
 
@@ -43,24 +42,42 @@ static uint64_t bindable_rows(const vkclip_engine *engine, uint32_t width, uint3
     if (row_bytes < (uint64_t)width * sizeof(float))
         row_bytes = (uint64_t)width * sizeof(float);
     uint64_t rows = gpu_get_facts(engine->gpu)->storage_range_bytes / row_bytes;
-    return rows < MAX_TOKENS ? rows : MAX_TOKENS;
+    return rows < PLAN_MAX_TOKENS ? rows : PLAN_MAX_TOKENS;
+}
+
+static bool is_software(const vkclip_engine *engine)
+{
+    return gpu_get_facts(engine->gpu)->kind == VKCLIP_DEVICE_SOFTWARE;
+}
+
+// GFLOP of the largest step of an image: a linear layer or attention. A step is never cut, so it
+// decides how many images a submit can take.
+static double largest_step_gflop(const struct vit_sizes *s, uint32_t tokens)
+{
+    double linear = 2e-9 * tokens * s->width * max_u32(3 * s->width, s->hidden);
+    double attention = 4e-9 * tokens * tokens * s->width;
+    return linear > attention ? linear : attention;
 }
 
 static void choose_image_limits(vkclip_engine *engine, uint32_t wanted)
 {
     const struct vit_sizes *s = &engine->vit.sizes;
     const uint32_t tokens = vit_tokens(&engine->vit);
-    double gflop = submit_gflop(gpu_get_facts(engine->gpu)->kind);
-    double largest_step = 2e-9 * tokens * s->width * s->hidden;
+    const uint64_t range = gpu_get_facts(engine->gpu)->storage_range_bytes;
+    const uint64_t picture_bytes = 3 * (uint64_t)s->image_size_px * s->image_size_px;
     uint64_t most =
         bindable_rows(engine, s->width, s->hidden, 3 * s->patch_size_px * s->patch_size_px) /
         tokens;
-    uint64_t pixel_bytes = 3 * (uint64_t)s->image_size_px * s->image_size_px;
-    most = min_u32(most, gpu_get_facts(engine->gpu)->storage_range_bytes / pixel_bytes);
-    double fitting = gflop / largest_step;
-    uint32_t chosen = fitting < MAX_IMAGES_CHOSEN ? (uint32_t)fitting : MAX_IMAGES_CHOSEN;
-    uint32_t images =
-        max_u32(1, min_u32(most, wanted ? min_u32(wanted, ENGINE_MAX_IMAGES) : chosen));
+    most = min_u32(most, range / picture_bytes);
+
+    double fitting = submit_gflop(gpu_get_facts(engine->gpu)->kind) / largest_step_gflop(s, tokens);
+    uint32_t images = fitting < MAX_IMAGES_CHOSEN ? (uint32_t)fitting : MAX_IMAGES_CHOSEN;
+    if (wanted && is_software(engine)) // no watchdog there
+        images = min_u32(wanted, ENGINE_MAX_IMAGES);
+    else if (wanted)
+        images =
+            min_u32(wanted, fitting < ENGINE_MAX_IMAGES ? (uint64_t)fitting : ENGINE_MAX_IMAGES);
+    images = max_u32(1, min_u32(most, images));
     engine->images.limits = (struct plan_limits){
         .sequences = images,
         .tokens = images * tokens,
@@ -77,7 +94,8 @@ static struct plan_limits text_limits(uint32_t tokens, uint32_t longest)
     };
 }
 
-static void choose_text_limits(vkclip_engine *engine)
+// fraction, 1 or more, of what the device can bind and compute at once.
+static void choose_text_limits(vkclip_engine *engine, uint32_t fraction)
 {
     const struct bert_sizes *s = &engine->bert.sizes;
     const uint32_t longest = engine->model->config.context_tokens;
@@ -87,6 +105,7 @@ static void choose_text_limits(vkclip_engine *engine)
     // At most 64 of the longest texts, or 16384 tokens of small models.
     uint32_t tokens = min_u32(most, fitting < 16384.0 ? (uint64_t)fitting : 16384);
     tokens = max_u32(longest, min_u32(tokens, 64 * (uint64_t)longest));
+    tokens = max_u32(longest, tokens / fraction);
     engine->texts.limits = text_limits(tokens, longest);
     engine->few_texts.limits = text_limits(engine->kernels.shapes[KERNEL_LINEAR].rows, longest);
 }
@@ -134,17 +153,18 @@ static bool upload_weights(vkclip_engine *engine, vkclip_error *err)
         return false;
     model_load(&engine->vit, &engine->bert, &loader); // counts bytes; was checked at opening
 
-    const vkclip_device_facts *device = &engine->facts.device;
-    bool is_done = true;
-    if (loader.need_bytes > device->memory_bytes)
-        is_done = fail(err, VKCLIP_ERROR_MEMORY, "%s has %llu MiB of memory, the weights need %llu",
-                       device->name, (unsigned long long)(device->memory_bytes >> 20),
-                       (unsigned long long)(loader.need_bytes >> 20));
-    if (is_done) {
-        loader_begin_upload(&loader, engine->gpu, &engine->weights);
-        model_load(&engine->vit, &engine->bert, &loader);
-        is_done = loader_end_upload(&loader, err);
-    }
+    const uint64_t need_mib = loader.need_bytes >> 20;
+    loader_begin_upload(&loader, engine->gpu, &engine->weights);
+    model_load(&engine->vit, &engine->bert, &loader);
+    vkclip_error reason = {0};
+    bool is_done = loader_end_upload(&loader, &reason);
+    if (!is_done && reason.status == VKCLIP_ERROR_MEMORY)
+        log_line(&engine->log, VKCLIP_LOG_ERROR, "%s has %llu MiB of memory, the weights need %llu",
+                 engine->facts.device.name,
+                 (unsigned long long)(engine->facts.device.memory_bytes >> 20),
+                 (unsigned long long)need_mib);
+    if (!is_done && err)
+        *err = reason;
     loader_finish(&loader);
     engine->facts.weights_bytes = engine->weights.size_bytes;
     return is_done;
@@ -261,21 +281,26 @@ static bool allocate_and_plan(vkclip_engine *engine, vkclip_error *err)
     return engine->arena && record_towers(engine, false, err);
 }
 
-// Where memory is short, fewer images at once.
+// Where memory is short, fewer images and texts at once, down to one.
 static bool plan_within_memory(vkclip_engine *engine, uint32_t max_images, vkclip_error *err)
 {
-    choose_image_limits(engine, max_images);
-    choose_text_limits(engine);
     vkclip_error reason;
+    uint32_t fraction = 1;
+    choose_image_limits(engine, max_images);
+    choose_text_limits(engine, fraction);
     while (!allocate_and_plan(engine, &reason)) {
         uint32_t images = engine->images.limits.sequences;
+        bool is_least =
+            images == 1 && engine->texts.limits.tokens <= engine->model->config.context_tokens;
         drop_plans(engine);
-        if (reason.status != VKCLIP_ERROR_MEMORY || images == 1) {
+        if (reason.status != VKCLIP_ERROR_MEMORY || is_least) {
             if (err)
                 *err = reason;
             return false;
         }
-        choose_image_limits(engine, images / 2);
+        fraction *= 2;
+        choose_image_limits(engine, max_u32(1, images / 2));
+        choose_text_limits(engine, fraction);
     }
     engine->facts.max_images = engine->images.limits.sequences;
     engine->facts.max_text_tokens = engine->texts.limits.tokens;
@@ -311,6 +336,7 @@ void vkclip_engine_destroy(vkclip_engine *engine)
     if (!engine)
         return;
     if (engine->gpu) {
+        gpu_wait_idle(engine->gpu);
         drop_plans(engine);
         weight_memory_finish(&engine->weights, engine->gpu);
         if (engine->kernels.gpu)

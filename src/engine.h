@@ -55,10 +55,6 @@ static inline uint32_t min_u32(uint64_t a, uint64_t b)
     return (uint32_t)(a < b ? a : b);
 }
 
-// Embeds at most max_images pictures [count, size, size, 3]; embed.c.
-bool engine_run_images(vkclip_engine *engine, const uint8_t *pixels, uint32_t count,
-                       float *embeddings, vkclip_error *err);
-
 // Names every tensor of both towers, for either pass of the loader.
 void model_load(struct vit *vit, struct bert *bert, struct loader *loader);
 

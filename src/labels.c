@@ -67,6 +67,9 @@ bool vkclip_embed_labels(vkclip_engine *engine, const char *const *labels, size_
 {
     if (!engine || !labels || !templates || !embeddings || label_count == 0 || template_count == 0)
         return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_embed_labels: nothing to embed");
+    for (size_t i = 0; i < label_count + template_count; i++)
+        if (!(i < label_count ? labels[i] : templates[i - label_count]))
+            return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_embed_labels: a NULL string");
     const size_t prompt_count = label_count * template_count;
     char **prompts = calloc(prompt_count, sizeof *prompts);
     bool is_done = prompts != NULL;

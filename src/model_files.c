@@ -130,7 +130,7 @@ static bool check_towers(const vkclip_model *model, vkclip_error *err)
     if (image->embedding_width != text->embedding_width)
         return fail(err, VKCLIP_ERROR_MODEL, "%s: image embeddings of %u, text embeddings of %u",
                     path, image->embedding_width, text->embedding_width);
-    if (model->config.embedding_width && model->config.embedding_width != image->embedding_width)
+    if (model->config.embedding_width != image->embedding_width)
         return fail(err, VKCLIP_ERROR_MODEL, "%s: embeddings of %u, the configuration says %u",
                     path, image->embedding_width, model->config.embedding_width);
     if (image->width / image->heads != text->width / text->heads)

@@ -7,8 +7,9 @@
 bool vkclip_score_texts(const vkclip_model *model, const float *image, const float *texts,
                         size_t text_count, vkclip_score *scores, vkclip_error *err)
 {
-    if (!model || !image || !texts || !scores || text_count == 0)
-        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_score_texts: nothing to score");
+    if (!model || !model->is_whole || !image || !texts || !scores || text_count == 0)
+        return fail(err, VKCLIP_ERROR_ARGUMENT,
+                    "vkclip_score_texts wants embeddings and a model opened whole");
 
     const uint32_t width = model->facts.embedding_width;
     const float scale = model->facts.logit_scale;

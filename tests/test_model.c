@@ -102,6 +102,21 @@ static void m18_every_tensor_that_does_not_fit_is_named_at_once(void **state)
     variant_remove(&variant);
 }
 
+// Every size is a divisor somewhere.
+static void m24_a_model_with_empty_matrices_is_refused(void **state)
+{
+    (void)state;
+    struct variant variant;
+    variant_begin(&variant);
+    variant_replace(
+        &variant, "\"visual.trunk.blocks.0.mlp.fc1.weight\":{\"dtype\":\"F32\",\"shape\":[128,64]",
+        "\"visual.trunk.blocks.0.mlp.fc1.bogus0\":{\"dtype\":\"F32\",\"shape\":[128,64]");
+    variant_append_empty(&variant, "visual.trunk.blocks.0.mlp.fc1.weight", "[0,64]");
+    variant_end(&variant);
+    expect_refusal(&variant, VKCLIP_ERROR_MODEL, "hidden width 0", NULL);
+    variant_remove(&variant);
+}
+
 static void m18_a_position_table_of_another_size_is_refused(void **state)
 {
     (void)state;
@@ -282,6 +297,7 @@ int main(void)
         cmocka_unit_test(a_model_opens_from_its_directory_and_from_its_weights),
         cmocka_unit_test(side_files_need_no_weights),
         cmocka_unit_test(m18_every_tensor_that_does_not_fit_is_named_at_once),
+        cmocka_unit_test(m24_a_model_with_empty_matrices_is_refused),
         cmocka_unit_test(m18_a_position_table_of_another_size_is_refused),
         cmocka_unit_test(m18_sizes_the_configuration_contradicts_are_refused),
         cmocka_unit_test(m19_embeddings_that_are_no_numbers_give_no_probabilities),

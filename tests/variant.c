@@ -76,6 +76,26 @@ void variant_replace(struct variant *variant, const char *old_text, const char *
     memcpy(find(variant, old_text), new_text, strlen(new_text));
 }
 
+void variant_append_empty(struct variant *variant, const char *tensor, const char *shape)
+{
+    size_t header = header_bytes(variant), brace = 8 + header;
+    while (variant->weights[--brace] != '}')
+        ;
+    size_t data_bytes = variant->weights_bytes - 8 - header;
+    char entry[256];
+    size_t entry_bytes = (size_t)snprintf(
+        entry, sizeof entry, ",\"%s\":{\"dtype\":\"F32\",\"shape\":%s,\"data_offsets\":[%zu,%zu]}",
+        tensor, shape, data_bytes, data_bytes);
+    variant->weights = realloc(variant->weights, variant->weights_bytes + entry_bytes);
+    assert_non_null(variant->weights);
+    memmove(variant->weights + brace + entry_bytes, variant->weights + brace,
+            variant->weights_bytes - brace);
+    memcpy(variant->weights + brace, entry, entry_bytes);
+    variant->weights_bytes += entry_bytes;
+    for (int i = 0; i < 8; i++)
+        variant->weights[i] = (unsigned char)((header + entry_bytes) >> 8 * i);
+}
+
 void variant_fill(struct variant *variant, const char *tensor, float value)
 {
     char quoted[128];

@@ -16,6 +16,9 @@ void variant_begin(struct variant *variant);
 // Replaces text of the header by text of the same length, once. Fails the test where it is not.
 void variant_replace(struct variant *variant, const char *old_text, const char *new_text);
 
+// Adds a tensor of no elements to the header.
+void variant_append_empty(struct variant *variant, const char *tensor, const char *shape);
+
 // Sets all elements of an F32 tensor.
 void variant_fill(struct variant *variant, const char *tensor, float value);
 

@@ -40,7 +40,7 @@ bool gpu_wait(struct gpu *gpu, VkFence fence, uint64_t timeout_ns, vkclip_error 
     if (result == VK_SUCCESS)
         return true;
     if (result == VK_TIMEOUT) {
-        gpu->is_lost = true;
+        gpu->is_lost = gpu->is_hung = true;
         return fail(err, VKCLIP_ERROR_LOST, "%s: no answer within %" PRIu64 " s", gpu->facts.name,
                     timeout_ns / 1000000000);
     }
@@ -118,22 +118,6 @@ static bool choose_device(const struct device_list *list, const char *choice, ui
     return true;
 }
 
-// Implementations on top of another API must be opened with the extension that says so.
-static bool has_extension(VkPhysicalDevice device, const char *name)
-{
-    uint32_t count = 0;
-    if (vkEnumerateDeviceExtensionProperties(device, NULL, &count, NULL) != VK_SUCCESS || !count)
-        return false;
-    VkExtensionProperties *extensions = calloc(count, sizeof *extensions);
-    bool is_there = false;
-    if (extensions &&
-        vkEnumerateDeviceExtensionProperties(device, NULL, &count, extensions) >= VK_SUCCESS)
-        for (uint32_t i = 0; i < count; i++)
-            is_there = is_there || strcmp(extensions[i].extensionName, name) == 0;
-    free(extensions);
-    return is_there;
-}
-
 static bool create_device(struct gpu *gpu, vkclip_error *err)
 {
     uint32_t timestamp_bits = 0;
@@ -141,8 +125,9 @@ static bool create_device(struct gpu *gpu, vkclip_error *err)
     gpu->timestamp_ns = gpu->properties.limits.timestampPeriod;
     gpu->timestamp_mask = timestamp_bits >= 64 ? UINT64_MAX : (UINT64_C(1) << timestamp_bits) - 1;
 
+    // Implementations on top of another API must be opened with the extension that says so.
     const char *portability = "VK_KHR_portability_subset";
-    bool is_portable = has_extension(gpu->physical, portability);
+    bool is_portable = instance_has_extension(gpu->physical, portability);
     VkPhysicalDevice16BitStorageFeatures storage16 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
         .storageBuffer16BitAccess = gpu->facts.has_fp16_storage,
@@ -251,10 +236,8 @@ void gpu_destroy(struct gpu *gpu)
 {
     if (!gpu)
         return;
-    if (gpu->device) {
-        // A device that hangs would never answer; what it holds is left to the process's end.
-        if (!gpu->is_lost)
-            gpu->vk.vkDeviceWaitIdle(gpu->device);
+    if (gpu->device && !gpu->is_hung) {
+        gpu_wait_idle(gpu);
         gpu_staging_destroy(gpu);
         gpu->vk.vkDestroyPipelineCache(gpu->device, gpu->cache, NULL);
         gpu->vk.vkDestroyPipelineLayout(gpu->device, gpu->pipeline_layout, NULL);
@@ -262,9 +245,15 @@ void gpu_destroy(struct gpu *gpu)
         gpu->vk.vkDestroyCommandPool(gpu->device, gpu->pool, NULL);
         gpu->vk.vkDestroyDevice(gpu->device, NULL);
     }
-    if (gpu->holds_instance)
+    if (gpu->holds_instance && !gpu->is_hung)
         instance_release();
     free(gpu);
+}
+
+void gpu_wait_idle(struct gpu *gpu)
+{
+    if (!gpu->is_hung)
+        gpu->vk.vkDeviceWaitIdle(gpu->device);
 }
 
 const vkclip_device_facts *gpu_get_facts(const struct gpu *gpu)

@@ -26,6 +26,13 @@ bool gpu_list(vkclip_device_facts *devices, uint32_t capacity, uint32_t *count, 
 struct gpu *gpu_create(const char *choice, const vkclip_log *log, vkclip_error *err);
 void gpu_destroy(struct gpu *gpu);
 
+// False, with an error, once the device was lost or hangs. A device that hangs is never touched
+// again: what it holds is left to the end of the process.
+bool gpu_check_alive(struct gpu *gpu, vkclip_error *err);
+
+// Waits until the device has done all it was given, before what it uses is destroyed.
+void gpu_wait_idle(struct gpu *gpu);
+
 const vkclip_device_facts *gpu_get_facts(const struct gpu *gpu);
 
 // Bindings start at multiples of this many bytes (a power of two, at most 256).
@@ -105,8 +112,8 @@ struct gpu_recording *
 gpu_recording_create(struct gpu *gpu, const struct gpu_recording_params *params, vkclip_error *err);
 void gpu_recording_destroy(struct gpu *gpu, struct gpu_recording *recording);
 
-// Runs it and waits. Fails with VKCLIP_ERROR_LOST when the device is lost or does not answer
-// within 10 s a submit (60 s for software drivers); then every later call fails at once.
+// Runs it and waits. Fails with VKCLIP_ERROR_LOST when the device is lost or does not finish a
+// submit within 10 s (60 s for software drivers); then every later call fails at once.
 bool gpu_recording_run(struct gpu *gpu, struct gpu_recording *recording, vkclip_error *err);
 
 // Device time of dispatch i in the last run of a timed recording, in nanoseconds.

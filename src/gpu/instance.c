@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static pthread_mutex_t instance_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -145,21 +146,27 @@ static vkclip_device_kind device_kind(VkPhysicalDeviceType type)
     }
 }
 
-// The driver properties struct is core in 1.2 and an extension before; a device that has
-// neither gets its numeric driver version.
+bool instance_has_extension(VkPhysicalDevice device, const char *name)
+{
+    uint32_t count = 0;
+    if (vkEnumerateDeviceExtensionProperties(device, NULL, &count, NULL) != VK_SUCCESS || !count)
+        return false;
+    VkExtensionProperties *extensions = calloc(count, sizeof *extensions);
+    bool is_there = false;
+    if (extensions &&
+        vkEnumerateDeviceExtensionProperties(device, NULL, &count, extensions) >= VK_SUCCESS)
+        for (uint32_t i = 0; i < count; i++)
+            is_there = is_there || strcmp(extensions[i].extensionName, name) == 0;
+    free(extensions);
+    return is_there;
+}
+
+// The driver properties struct is core in 1.2 and an extension before; a device that has neither
+// gets its numeric driver version.
 static bool has_driver_properties(VkPhysicalDevice device, uint32_t api_version)
 {
-    if (api_version >= VK_API_VERSION_1_2)
-        return true;
-    VkExtensionProperties extensions[512];
-    uint32_t count = 512;
-    VkResult result = vkEnumerateDeviceExtensionProperties(device, NULL, &count, extensions);
-    if (result != VK_SUCCESS && result != VK_INCOMPLETE)
-        return false;
-    for (uint32_t i = 0; i < count; i++)
-        if (strcmp(extensions[i].extensionName, VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME) == 0)
-            return true;
-    return false;
+    return api_version >= VK_API_VERSION_1_2 ||
+           instance_has_extension(device, VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME);
 }
 
 // Fills what only Vulkan 1.1 structures tell.

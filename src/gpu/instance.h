@@ -26,6 +26,9 @@ bool instance_devices(struct device_list *list, vkclip_error *err);
 // drivers the only one that is not a slow async queue); UINT32_MAX when there is none.
 uint32_t instance_compute_family(VkPhysicalDevice device, uint32_t *timestamp_bits);
 
+// Whether a device has an extension.
+bool instance_has_extension(VkPhysicalDevice device, const char *name);
+
 const char *instance_result_name(VkResult result);
 
 #endif

@@ -35,7 +35,8 @@ struct gpu {
     double timestamp_ns; // of one tick
     uint64_t timestamp_mask;
     bool holds_instance;
-    bool is_lost;
+    bool is_lost; // nothing can be run any more
+    bool is_hung; // nor destroyed, since the device may still be using it
 };
 
 struct gpu_buffer {
@@ -64,9 +65,6 @@ struct gpu_pipeline {
 // Turns a VkResult into an error that names the call; marks the device lost where it is.
 // Returns false.
 bool gpu_fail(struct gpu *gpu, VkResult result, const char *call, vkclip_error *err);
-
-// False, with an error, once the device was lost.
-bool gpu_check_alive(struct gpu *gpu, vkclip_error *err);
 
 // Waits for a fence at most this long, then calls the device lost.
 bool gpu_wait(struct gpu *gpu, VkFence fence, uint64_t timeout_ns, vkclip_error *err);

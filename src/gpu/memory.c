@@ -6,18 +6,24 @@
 // A staged copy of 8 MB takes milliseconds; far longer means the device hangs.
 #define UPLOAD_TIMEOUT_NS UINT64_C(10000000000)
 
-// Memory properties by preference, best first; the first type that has them and fits is taken.
-static const VkMemoryPropertyFlags wanted_flags[][4] = {
-    [GPU_MEMORY_DEVICE] = {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0},
-    [GPU_MEMORY_UPLOAD] = {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
-                               VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
-                           VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT, 0},
-    [GPU_MEMORY_READBACK] = {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
-                                 VK_MEMORY_PROPERTY_HOST_CACHED_BIT |
-                                 VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
-                             VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
-                                 VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
-                             VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT, 0},
+// Memory properties by preference, best first; the last is what must be.
+#define MAX_PREFERENCES 3
+static const struct {
+    uint32_t count;
+    VkMemoryPropertyFlags flags[MAX_PREFERENCES];
+} preferences[] = {
+    [GPU_MEMORY_DEVICE] = {2, {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0}},
+    [GPU_MEMORY_UPLOAD] = {2,
+                           {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                                VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
+                            VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT}},
+    [GPU_MEMORY_READBACK] = {3,
+                             {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                                  VK_MEMORY_PROPERTY_HOST_CACHED_BIT |
+                                  VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
+                              VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                                  VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
+                              VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT}},
 };
 
 // The type with the largest heap among those with the flags; weights belong in the whole of a
@@ -37,36 +43,28 @@ static uint32_t find_type(const struct gpu *gpu, uint32_t allowed, VkMemoryPrope
     return best;
 }
 
-static bool allocate(struct gpu *gpu, struct gpu_buffer *buffer, enum gpu_memory memory,
-                     vkclip_error *err)
+// Memory for a buffer, of the best type that has room: a small device-local heap may be full
+// while other memory the device can use is not.
+static VkResult allocate(struct gpu *gpu, struct gpu_buffer *buffer, enum gpu_memory memory)
 {
     VkMemoryRequirements need;
     gpu->vk.vkGetBufferMemoryRequirements(gpu->device, buffer->buffer, &need);
-    uint32_t type = UINT32_MAX;
-    for (uint32_t i = 0; type == UINT32_MAX && (i == 0 || wanted_flags[memory][i - 1]); i++)
-        type = find_type(gpu, need.memoryTypeBits, wanted_flags[memory][i]);
-    bool is_host = memory != GPU_MEMORY_DEVICE;
-    if (type == UINT32_MAX || (is_host && !(gpu->memory.memoryTypes[type].propertyFlags &
-                                            VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)))
-        return fail(err, VKCLIP_ERROR_DEVICE, "%s: no suitable memory type", gpu->facts.name);
-
-    buffer->is_coherent =
-        gpu->memory.memoryTypes[type].propertyFlags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
-    TRY_VK(gpu->vk.vkAllocateMemory(gpu->device,
-                                    &(VkMemoryAllocateInfo){
-                                        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-                                        .allocationSize = need.size,
-                                        .memoryTypeIndex = type,
-                                    },
-                                    NULL, &buffer->memory));
-    TRY_VK(gpu->vk.vkBindBufferMemory(gpu->device, buffer->buffer, buffer->memory, 0));
-    if (is_host)
-        TRY_VK(gpu->vk.vkMapMemory(gpu->device, buffer->memory, 0, VK_WHOLE_SIZE, 0,
-                                   &buffer->address));
-    return true;
-
-failed:
-    return false;
+    VkResult result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    for (uint32_t i = 0; i < preferences[memory].count && result != VK_SUCCESS; i++) {
+        uint32_t type = find_type(gpu, need.memoryTypeBits, preferences[memory].flags[i]);
+        if (type == UINT32_MAX)
+            continue;
+        buffer->is_coherent =
+            gpu->memory.memoryTypes[type].propertyFlags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+        result = gpu->vk.vkAllocateMemory(gpu->device,
+                                          &(VkMemoryAllocateInfo){
+                                              .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+                                              .allocationSize = need.size,
+                                              .memoryTypeIndex = type,
+                                          },
+                                          NULL, &buffer->memory);
+    }
+    return result;
 }
 
 struct gpu_buffer *gpu_buffer_create(struct gpu *gpu, uint64_t size_bytes, enum gpu_memory memory,
@@ -90,8 +88,12 @@ struct gpu_buffer *gpu_buffer_create(struct gpu *gpu, uint64_t size_bytes, enum 
                           : 0),
         },
         NULL, &buffer->buffer));
-    if (allocate(gpu, buffer, memory, err))
-        return buffer;
+    TRY_VK(allocate(gpu, buffer, memory));
+    TRY_VK(gpu->vk.vkBindBufferMemory(gpu->device, buffer->buffer, buffer->memory, 0));
+    if (memory != GPU_MEMORY_DEVICE)
+        TRY_VK(gpu->vk.vkMapMemory(gpu->device, buffer->memory, 0, VK_WHOLE_SIZE, 0,
+                                   &buffer->address));
+    return buffer;
 
 failed:
     gpu_buffer_destroy(gpu, buffer);
@@ -102,8 +104,10 @@ void gpu_buffer_destroy(struct gpu *gpu, struct gpu_buffer *buffer)
 {
     if (!buffer)
         return;
-    gpu->vk.vkDestroyBuffer(gpu->device, buffer->buffer, NULL);
-    gpu->vk.vkFreeMemory(gpu->device, buffer->memory, NULL);
+    if (!gpu->is_hung) {
+        gpu->vk.vkDestroyBuffer(gpu->device, buffer->buffer, NULL);
+        gpu->vk.vkFreeMemory(gpu->device, buffer->memory, NULL);
+    }
     free(buffer);
 }
 

@@ -69,6 +69,7 @@ void gpu_pipeline_destroy(struct gpu *gpu, struct gpu_pipeline *pipeline)
 {
     if (!pipeline)
         return;
-    gpu->vk.vkDestroyPipeline(gpu->device, pipeline->pipeline, NULL);
+    if (!gpu->is_hung)
+        gpu->vk.vkDestroyPipeline(gpu->device, pipeline->pipeline, NULL);
     free(pipeline);
 }

@@ -17,7 +17,7 @@ struct gpu_recording {
     VkCommandBuffer *commands; // one a submit
     uint32_t commands_count;
     uint32_t dispatch_count;
-    VkFence fence;
+    VkFence *fences;        // one a submit
     VkQueryPool timestamps; // 0: start, i + 1: end of dispatch i
     uint64_t *ticks;
     double tick_ns;
@@ -181,7 +181,8 @@ static bool record(struct gpu *gpu, struct gpu_recording *recording,
     for (uint32_t i = 0; i + 1 < params->dispatch_count; i++)
         submits += params->dispatches[i].ends_submit;
     recording->commands = calloc(submits, sizeof *recording->commands);
-    if (!recording->commands)
+    recording->fences = calloc(submits, sizeof *recording->fences);
+    if (!recording->commands || !recording->fences)
         return fail(err, VKCLIP_ERROR_MEMORY, "no memory for command buffers");
     TRY_VK(gpu->vk.vkAllocateCommandBuffers(
         gpu->device,
@@ -196,6 +197,9 @@ static bool record(struct gpu *gpu, struct gpu_recording *recording,
 
     uint32_t next = 0;
     for (uint32_t i = 0; i < submits; i++) {
+        TRY_VK(gpu->vk.vkCreateFence(
+            gpu->device, &(VkFenceCreateInfo){.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO}, NULL,
+            &recording->fences[i]));
         next = record_submit(gpu, recording, params, next, recording->commands[i], err);
         if (next == 0)
             return false;
@@ -234,6 +238,8 @@ static bool note_host_buffers(struct gpu_recording *recording,
 struct gpu_recording *
 gpu_recording_create(struct gpu *gpu, const struct gpu_recording_params *params, vkclip_error *err)
 {
+    if (!gpu_check_alive(gpu, err))
+        return NULL;
     struct gpu_recording *recording = calloc(1, sizeof *recording);
     if (!recording) {
         fail(err, VKCLIP_ERROR_MEMORY, "no memory for a recording");
@@ -256,9 +262,6 @@ gpu_recording_create(struct gpu *gpu, const struct gpu_recording_params *params,
                                          },
                                          NULL, &recording->timestamps));
     }
-    TRY_VK(gpu->vk.vkCreateFence(gpu->device,
-                                 &(VkFenceCreateInfo){.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO},
-                                 NULL, &recording->fence));
     if (note_host_buffers(recording, params, err) && create_sets(gpu, recording, params, err) &&
         record(gpu, recording, params, err))
         return recording;
@@ -272,17 +275,46 @@ void gpu_recording_destroy(struct gpu *gpu, struct gpu_recording *recording)
 {
     if (!recording)
         return;
-    if (recording->commands_count)
-        gpu->vk.vkFreeCommandBuffers(gpu->device, gpu->pool, recording->commands_count,
-                                     recording->commands);
-    gpu->vk.vkDestroyDescriptorPool(gpu->device, recording->descriptors, NULL);
-    gpu->vk.vkDestroyFence(gpu->device, recording->fence, NULL);
-    gpu->vk.vkDestroyQueryPool(gpu->device, recording->timestamps, NULL);
+    if (!gpu->is_hung) {
+        for (uint32_t i = 0; i < recording->commands_count; i++)
+            gpu->vk.vkDestroyFence(gpu->device, recording->fences[i], NULL);
+        if (recording->commands_count)
+            gpu->vk.vkFreeCommandBuffers(gpu->device, gpu->pool, recording->commands_count,
+                                         recording->commands);
+        gpu->vk.vkDestroyDescriptorPool(gpu->device, recording->descriptors, NULL);
+        gpu->vk.vkDestroyQueryPool(gpu->device, recording->timestamps, NULL);
+    }
     free(recording->commands);
+    free(recording->fences);
     free(recording->sets);
     free(recording->ticks);
     free(recording->hosts);
     free(recording);
+}
+
+// Submits every command buffer, each by itself, so that a watchdog sees short jobs, and waits for
+// them in turn.
+static bool submit_and_wait(struct gpu *gpu, struct gpu_recording *recording, vkclip_error *err)
+{
+    uint32_t submitted = 0;
+    for (; submitted < recording->commands_count; submitted++)
+        TRY_VK(gpu->vk.vkQueueSubmit(gpu->queue, 1,
+                                     &(VkSubmitInfo){
+                                         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+                                         .commandBufferCount = 1,
+                                         .pCommandBuffers = &recording->commands[submitted],
+                                     },
+                                     recording->fences[submitted]));
+    for (uint32_t i = 0; i < recording->commands_count; i++)
+        if (!gpu_wait(gpu, recording->fences[i], submit_timeout_ns(gpu), err))
+            goto failed;
+    TRY_VK(gpu->vk.vkResetFences(gpu->device, recording->commands_count, recording->fences));
+    return true;
+
+failed:
+    // Work may be under way on buffers the next run would overwrite: there is no next run.
+    gpu->is_lost = gpu->is_lost || submitted > 0;
+    return false;
 }
 
 bool gpu_recording_run(struct gpu *gpu, struct gpu_recording *recording, vkclip_error *err)
@@ -292,22 +324,8 @@ bool gpu_recording_run(struct gpu *gpu, struct gpu_recording *recording, vkclip_
     for (uint32_t i = 0; i < recording->host_count; i++)
         if (!gpu_buffer_flush(gpu, recording->hosts[i], err))
             return false;
-
-    // Each command buffer is a submit of its own, so that a watchdog sees short jobs.
-    for (uint32_t i = 0; i < recording->commands_count; i++) {
-        bool is_last = i + 1 == recording->commands_count;
-        TRY_VK(gpu->vk.vkQueueSubmit(gpu->queue, 1,
-                                     &(VkSubmitInfo){
-                                         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-                                         .commandBufferCount = 1,
-                                         .pCommandBuffers = &recording->commands[i],
-                                     },
-                                     is_last ? recording->fence : VK_NULL_HANDLE));
-    }
-    if (!gpu_wait(gpu, recording->fence, submit_timeout_ns(gpu) * recording->commands_count, err))
+    if (!submit_and_wait(gpu, recording, err))
         return false;
-    TRY_VK(gpu->vk.vkResetFences(gpu->device, 1, &recording->fence));
-
     for (uint32_t i = 0; i < recording->host_count; i++)
         if (!gpu_buffer_invalidate(gpu, recording->hosts[i], err))
             return false;

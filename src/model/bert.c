@@ -89,9 +89,9 @@ bool bert_measure(struct bert *bert, const struct weights *weights, const struct
     if (s->layers == 0 || s->layers > BERT_MAX_LAYERS)
         return fail(err, VKCLIP_ERROR_MODEL, "%s: text tower of %u layers, 1 to %d are supported",
                     weights->path, s->layers, BERT_MAX_LAYERS);
-    if (s->heads == 0 || s->width % s->heads != 0 || s->width / s->heads % 4 != 0 ||
-        s->width > 16384 || s->hidden % 4 != 0 || s->hidden > 65536 ||
-        s->projection_hidden % 4 != 0 || s->token_types == 0)
+    if (s->width == 0 || s->width > 16384 || !config_heads_fit(s->width, s->heads) ||
+        s->hidden == 0 || s->hidden % 4 != 0 || s->projection_hidden % 4 != 0 ||
+        s->token_types == 0 || s->vocabulary_rows == 0 || s->embedding_width == 0)
         return fail(err, VKCLIP_ERROR_MODEL,
                     "%s: text tower of width %u, %u heads, hidden width %u is not supported",
                     weights->path, s->width, s->heads, s->hidden);

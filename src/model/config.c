@@ -20,7 +20,7 @@
 #define MOST_KEYS 500
 
 #define MOST_IMAGE_PX      4096
-#define MOST_TOKENS        65536
+#define MOST_TOKENS        65535
 #define MOST_EMBEDDING     65536
 #define MOST_HEADS         1024
 #define DEFAULT_BERT_HEADS 12 // transformers configuration_bert.py

@@ -30,6 +30,9 @@
 // sizes, and timm's vision transformers from tiny to large.
 #define CONFIG_HEAD_DIM 64
 
+// The attention kernel keeps a query and its sum in registers, 2 * columns of them.
+#define CONFIG_MOST_HEAD_DIM 128
+
 // timm vision_transformer.py builds its norms with 1e-6; PyTorch's own default would be 1e-5.
 #define CONFIG_IMAGE_NORM_EPSILON 1e-6f
 
@@ -41,15 +44,22 @@
 #define CONFIG_CONTEXT_TOKENS 77
 
 struct config {
-    uint32_t image_size_px;   // side of the square the image tower sees
-    float mean[3], std[3];    // of R, G, B, for values in 0..1
-    uint32_t context_tokens;  // [CLS] and [SEP] included
-    uint32_t embedding_width; // 0: as the weights say
-    uint32_t image_heads;     // 0: width / CONFIG_HEAD_DIM
+    uint32_t image_size_px;  // side of the square the image tower sees
+    float mean[3], std[3];   // of R, G, B, for values in 0..1
+    uint32_t context_tokens; // [CLS] and [SEP] included
+    uint32_t embedding_width;
+    uint32_t image_heads; // 0: width / CONFIG_HEAD_DIM
     float image_norm_epsilon;
     uint32_t text_heads; // 0: width / CONFIG_HEAD_DIM
     float text_norm_epsilon;
 };
+
+// Whether the kernels can cut a width into that many heads.
+static inline bool config_heads_fit(uint32_t width, uint32_t heads)
+{
+    return heads > 0 && width % heads == 0 && width / heads % 4 == 0 && width / heads > 0 &&
+           width / heads <= CONFIG_MOST_HEAD_DIM;
+}
 
 // Reads the published configuration.
 //

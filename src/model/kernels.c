@@ -108,7 +108,6 @@ static bool create(struct kernels *kernels, enum kernel kernel, const uint32_t *
 {
     const struct spirv *spirv =
         kernels->precision == VKCLIP_PRECISION_FP16 ? &sources[kernel].f16 : &sources[kernel].f32;
-    kernels->shapes[kernel].workgroup_width = constants[SPEC_WORKGROUP_WIDTH];
     kernels->pipelines[kernel] = gpu_pipeline_create(kernels->gpu,
                                                      &(struct gpu_pipeline_source){
                                                          .name = sources[kernel].name,

@@ -21,7 +21,6 @@ enum kernel {
 
 // How the work of a kernel is cut into workgroups on this device.
 struct kernel_shape {
-    uint32_t workgroup_width;
     uint32_t rows; // rows of the output a workgroup computes
     uint32_t cols; // columns, for linear
 };

@@ -73,12 +73,12 @@ void loader_begin_upload(struct loader *loader, struct gpu *gpu, struct weight_m
 
 bool loader_end_upload(struct loader *loader, vkclip_error *err)
 {
-    if (loader->error.status) {
-        if (err)
-            *err = loader->error;
-        return false;
-    }
-    return gpu_upload_wait(loader->gpu, err);
+    // Waits in any case: copies may be under way to memory that the caller is about to free.
+    vkclip_error first = loader->error;
+    bool is_done = gpu_upload_wait(loader->gpu, first.status ? NULL : &first);
+    if (first.status && err)
+        *err = first;
+    return is_done && !first.status;
 }
 
 void loader_finish(struct loader *loader)

@@ -76,6 +76,10 @@ void plan_destroy(struct plan *plan)
     free(plan);
 }
 
+// The first error of the steps wins.
+#define plan_fail(plan, ...) \
+    ((plan)->error.status ? false : fail(&(plan)->error, VKCLIP_ERROR_MODEL, __VA_ARGS__))
+
 // ---- tensors ---------------------------------------------------------------------------------
 
 static uint32_t rows_at_limit(const struct plan *plan, uint32_t rows)
@@ -87,7 +91,7 @@ static struct tensor new_tensor(struct plan *plan, uint32_t rows, uint32_t cols,
                                 uint32_t element_bytes)
 {
     if (plan->tensor_count == MAX_TENSORS) {
-        fail(&plan->error, VKCLIP_ERROR_MODEL, "the model needs more than %d tensors", MAX_TENSORS);
+        plan_fail(plan, "the model needs more than %d tensors", MAX_TENSORS);
         return (struct tensor){0};
     }
     struct plan_tensor *tensor = &plan->tensors[plan->tensor_count];
@@ -123,7 +127,7 @@ static void add_step(struct plan *plan, struct step step, const void *args, size
     if (plan->error.status)
         return;
     if (plan->step_count == MAX_STEPS) {
-        fail(&plan->error, VKCLIP_ERROR_MODEL, "the model needs more than %d steps", MAX_STEPS);
+        plan_fail(plan, "the model needs more than %d steps", MAX_STEPS);
         return;
     }
     memcpy(step.args, args, args_bytes);
@@ -181,7 +185,7 @@ static struct tensor add_layernorm(struct plan *plan, struct tensor x, const str
                                    float epsilon, bool replaces)
 {
     if (w->cols != x.cols)
-        fail(&plan->error, VKCLIP_ERROR_MODEL, "layernorm: %u columns, %u gains", x.cols, w->cols);
+        plan_fail(plan, "layernorm: %u columns, %u gains", x.cols, w->cols);
     struct tensor y = new_tensor(plan, x.rows, x.cols, plan->kernels->element_bytes);
     add_step(plan,
              (struct step){
@@ -215,9 +219,9 @@ static void add_linear(struct plan *plan, enum kernel wide, enum kernel narrow, 
                        const struct linear_weights *w, struct tensor y, struct linear_args args)
 {
     if (w->in_cols != x.cols || x.cols % 4 != 0)
-        fail(&plan->error, VKCLIP_ERROR_MODEL,
-             "linear: %u columns for %u weights a row; both must be equal multiples of 4", x.cols,
-             w->in_cols);
+        plan_fail(plan,
+                  "linear: %u columns for %u weights a row; both must be equal multiples of 4",
+                  x.cols, w->in_cols);
     bool is_narrow = rows_at_limit(plan, x.rows) <= plan->kernels->shapes[wide].rows;
     enum kernel kernel = is_narrow ? narrow : wide;
     const struct kernel_shape *shape = &plan->kernels->shapes[kernel];
@@ -255,8 +259,7 @@ void plan_linear_add(struct plan *plan, struct tensor x, const struct linear_wei
                      struct tensor y)
 {
     if (y.cols != w->out_cols || y.rows != x.rows)
-        fail(&plan->error, VKCLIP_ERROR_MODEL, "linear: %u outputs added to %u columns",
-             w->out_cols, y.cols);
+        plan_fail(plan, "linear: %u outputs added to %u columns", w->out_cols, y.cols);
     add_linear(plan, KERNEL_LINEAR_F32, KERNEL_LINEAR_F32_NARROW, x, w, y,
                (struct linear_args){.adds = 1});
 }
@@ -424,8 +427,6 @@ static struct gpu_dispatch *make_dispatches(const struct plan *plan, struct gpu_
 bool plan_record(struct plan *plan, struct gpu_buffer *arena, bool is_timed, vkclip_error *err)
 {
     struct gpu *gpu = plan->kernels->gpu;
-    gpu_recording_destroy(gpu, plan->recording);
-    plan->recording = NULL;
     if (!plan->counts)
         plan->counts = gpu_buffer_create(gpu, COUNTS_BYTES, GPU_MEMORY_UPLOAD, err);
     if (!plan->groups)
@@ -437,18 +438,22 @@ bool plan_record(struct plan *plan, struct gpu_buffer *arena, bool is_timed, vkc
     struct gpu_dispatch *dispatches = make_dispatches(plan, arena);
     if (!dispatches)
         return fail(err, VKCLIP_ERROR_MEMORY, "no memory for a plan");
-    plan->recording = gpu_recording_create(
-        gpu,
-        &(struct gpu_recording_params){
-            .dispatches = dispatches,
-            .dispatch_count = plan->step_count,
-            .counts = {.buffer = plan->counts, .size_bytes = sizeof(struct run_counts)},
-            .groups = plan->groups,
-            .is_timed = is_timed,
-        },
-        err);
+    struct gpu_recording *recording =
+        gpu_recording_create(gpu,
+                             &(struct gpu_recording_params){
+                                 .dispatches = dispatches,
+                                 .dispatch_count = plan->step_count,
+                                 .counts = {.buffer = plan->counts, .size_bytes = COUNTS_BYTES},
+                                 .groups = plan->groups,
+                                 .is_timed = is_timed,
+                             },
+                             err);
     free(dispatches);
-    return plan->recording != NULL;
+    if (!recording)
+        return false; // the one before stays in use
+    gpu_recording_destroy(gpu, plan->recording);
+    plan->recording = recording;
+    return true;
 }
 
 static uint32_t group_count(const struct step *step, const struct plan_run *run)

@@ -32,6 +32,9 @@ struct tensor {
     uint32_t cols;
 };
 
+// Rows are workgroups of one dimension in some kernels; Vulkan guarantees 65535.
+#define PLAN_MAX_TOKENS 65535
+
 // The largest run a plan is made for.
 struct plan_limits {
     uint32_t sequences;

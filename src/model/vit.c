@@ -43,8 +43,8 @@ static bool check_sizes(const struct vit_sizes *s, const char *path, vkclip_erro
     if (s->layers == 0 || s->layers > VIT_MAX_LAYERS)
         return fail(err, VKCLIP_ERROR_MODEL, "%s: image tower of %u layers, 1 to %d are supported",
                     path, s->layers, VIT_MAX_LAYERS);
-    if (s->heads == 0 || s->width % s->heads != 0 || s->width / s->heads % 4 != 0 ||
-        s->width > 16384 || s->hidden % 4 != 0 || s->hidden > 65536)
+    if (s->width == 0 || s->width > 16384 || !config_heads_fit(s->width, s->heads) ||
+        s->hidden == 0 || s->hidden % 4 != 0 || s->embedding_width == 0)
         return fail(err, VKCLIP_ERROR_MODEL,
                     "%s: image tower of width %u, %u heads, hidden width %u is not supported", path,
                     s->width, s->heads, s->hidden);
@@ -53,6 +53,11 @@ static bool check_sizes(const struct vit_sizes *s, const char *path, vkclip_erro
         return fail(err, VKCLIP_ERROR_MODEL,
                     "%s: images of %u pixels do not divide into patches of %u", path,
                     s->image_size_px, s->patch_size_px);
+    uint64_t across = s->image_size_px / s->patch_size_px;
+    if (across * across >= PLAN_MAX_TOKENS)
+        return fail(err, VKCLIP_ERROR_MODEL,
+                    "%s: images of %u pixels in patches of %u are too many", path, s->image_size_px,
+                    s->patch_size_px);
     return true;
 }
 
