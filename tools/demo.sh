@@ -39,11 +39,16 @@ build() {
 
 # The labels under which the authors published probabilities for these pictures.
 classify_examples() {
-    build/vkclip classify -m "$1" \
+    local pictures=("$1"/example_data/*/*)
+    if [ ! -e "${pictures[0]}" ]; then
+        say "no example pictures were offered; with yours: build/vkclip classify -l LABEL... PICTURE..."
+        return
+    fi
+    build/vkclip classify -m "$1" --top 3 \
         -l 'adenocarcinoma histopathology' -l 'brain MRI' -l 'covid line chart' \
         -l 'squamous cell carcinoma histopathology' -l 'immunohistochemistry histopathology' \
         -l 'bone X-ray' -l 'chest X-ray' -l 'pie chart' -l 'hematoxylin and eosin histopathology' \
-        "$1"/example_data/*/*
+        "${pictures[@]}"
 }
 
 mkdir -p build
@@ -59,7 +64,7 @@ if $with_biomedclip; then
     tools/fetch_model.sh "$model"
     classify_examples "$model"
 else
-    build/vkclip classify -m tools/demo/model --labels tools/demo/labels.txt tools/demo/images/*
+    build/vkclip classify -m tools/demo/model --labels tools/demo/labels.txt --top 3 tools/demo/images/*
     echo
     echo "BiomedCLIP itself, 784 MB:  tools/fetch_model.sh"
     echo "Then, with your pictures:   build/vkclip classify -l 'chest X-ray' -l 'brain MRI' PICTURE..."
