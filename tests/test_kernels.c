@@ -272,6 +272,12 @@ static void check_linear(struct rig *rig, enum linear_kind kind, uint32_t rows, 
     rig_run(rig, 1, rows, 0);
 
     bool is_f32 = kind == LINEAR_ADD || kind == LINEAR_F32;
+    // The row after the last belongs to nobody.
+    size_t element_bytes = is_f32 || !is_half(rig) ? 4 : 2;
+    const unsigned char *after =
+        (unsigned char *)tensor_address(rig, y) + out_count * element_bytes;
+    for (size_t i = 0; rows < limit_rows && i < out_cols * element_bytes; i++)
+        assert_int_equal(after[i], 0xff);
     if (is_f32)
         memcpy(got, tensor_address(rig, y), out_count * sizeof *got);
     else
