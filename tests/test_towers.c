@@ -450,24 +450,30 @@ static void d11_a_weight_beyond_fp16_is_named(void **state)
 
 // ---- the full-size model ---------------------------------------------------------------------
 
-static void check_full(const char *file)
+static bool check_full(const char *file, vkclip_precision precision)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", full_directory, file);
-    check_towers(
-        &(struct setup){file, path, "tests/golden/full_model.json", VKCLIP_PRECISION_FP32});
+    return check_towers(&(struct setup){file, path, "tests/golden/full_model.json", precision});
 }
 
 static void full_model_of_safetensors_matches_open_clip(void **state)
 {
     (void)state;
-    check_full("model.safetensors");
+    check_full("model.safetensors", VKCLIP_PRECISION_FP32);
 }
 
 static void full_model_of_torch_save_matches_open_clip(void **state)
 {
     (void)state;
-    check_full("model.bin");
+    check_full("model.bin", VKCLIP_PRECISION_FP32);
+}
+
+static void full_model_in_fp16_matches_open_clip(void **state)
+{
+    (void)state;
+    if (!check_full("model.bin", VKCLIP_PRECISION_FP16))
+        skip();
 }
 
 int main(int argc, char **argv)
@@ -493,6 +499,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest full_tests[] = {
         cmocka_unit_test(full_model_of_safetensors_matches_open_clip),
         cmocka_unit_test(full_model_of_torch_save_matches_open_clip),
+        cmocka_unit_test(full_model_in_fp16_matches_open_clip),
     };
     if (argc == 3 && strcmp(argv[1], "full") == 0) {
         full_directory = argv[2];
