@@ -8,10 +8,15 @@
 
 #define STAGING_PIECES 2
 
-struct staging_piece {
-    struct gpu_buffer *buffer;
+// What goes to the queue in one piece, and how to know when it is done.
+struct submit {
     VkCommandBuffer commands;
     VkFence fence;
+};
+
+struct staging_piece {
+    struct gpu_buffer *buffer;
+    struct submit submit;
     bool is_busy;
 };
 
@@ -68,6 +73,12 @@ bool gpu_fail(struct gpu *gpu, VkResult result, const char *call, vkclip_error *
 
 // Waits for a fence at most this long, then calls the device lost.
 bool gpu_wait(struct gpu *gpu, VkFence fence, uint64_t timeout_ns, vkclip_error *err);
+
+bool submit_init(struct submit *submit, struct gpu *gpu, vkclip_error *err);
+void submit_finish(struct submit *submit, struct gpu *gpu);
+
+// Sends it; it must be recorded and not under way.
+VkResult submit_send(const struct submit *submit, struct gpu *gpu);
 
 bool gpu_staging_create(struct gpu *gpu, vkclip_error *err);
 void gpu_staging_destroy(struct gpu *gpu);

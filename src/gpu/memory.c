@@ -156,32 +156,17 @@ bool gpu_staging_create(struct gpu *gpu, vkclip_error *err)
     for (uint32_t i = 0; i < STAGING_PIECES; i++) {
         struct staging_piece *piece = &gpu->staging[i];
         piece->buffer = gpu_buffer_create(gpu, GPU_UPLOAD_PIECE_BYTES, GPU_MEMORY_UPLOAD, err);
-        if (!piece->buffer)
+        if (!piece->buffer || !submit_init(&piece->submit, gpu, err))
             return false;
-        TRY_VK(gpu->vk.vkAllocateCommandBuffers(
-            gpu->device,
-            &(VkCommandBufferAllocateInfo){
-                .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-                .commandPool = gpu->pool,
-                .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-                .commandBufferCount = 1,
-            },
-            &piece->commands));
-        TRY_VK(gpu->vk.vkCreateFence(
-            gpu->device, &(VkFenceCreateInfo){.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO}, NULL,
-            &piece->fence));
     }
     return true;
-
-failed:
-    return false;
 }
 
 void gpu_staging_destroy(struct gpu *gpu)
 {
     for (uint32_t i = 0; i < STAGING_PIECES; i++) {
         gpu_buffer_destroy(gpu, gpu->staging[i].buffer);
-        gpu->vk.vkDestroyFence(gpu->device, gpu->staging[i].fence, NULL);
+        submit_finish(&gpu->staging[i].submit, gpu);
     }
 }
 
@@ -189,9 +174,9 @@ static bool wait_for_piece(struct gpu *gpu, struct staging_piece *piece, vkclip_
 {
     if (!piece->is_busy)
         return true;
-    if (!gpu_wait(gpu, piece->fence, UPLOAD_TIMEOUT_NS, err))
+    if (!gpu_wait(gpu, piece->submit.fence, UPLOAD_TIMEOUT_NS, err))
         return false;
-    TRY_VK(gpu->vk.vkResetFences(gpu->device, 1, &piece->fence));
+    TRY_VK(gpu->vk.vkResetFences(gpu->device, 1, &piece->submit.fence));
     piece->is_busy = false;
     return true;
 
@@ -213,15 +198,15 @@ bool gpu_upload_end(struct gpu *gpu, struct gpu_buffer *target, uint64_t offset_
     struct staging_piece *piece = &gpu->staging[gpu->staging_next];
     if (!gpu_buffer_flush(gpu, piece->buffer, err))
         return false;
-    TRY_VK(gpu->vk.vkBeginCommandBuffer(piece->commands,
+    TRY_VK(gpu->vk.vkBeginCommandBuffer(piece->submit.commands,
                                         &(VkCommandBufferBeginInfo){
                                             .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
                                             .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
                                         }));
     gpu->vk.vkCmdCopyBuffer(
-        piece->commands, piece->buffer->buffer, target->buffer, 1,
+        piece->submit.commands, piece->buffer->buffer, target->buffer, 1,
         &(VkBufferCopy){.srcOffset = 0, .dstOffset = offset_bytes, .size = byte_count});
-    gpu->vk.vkCmdPipelineBarrier(piece->commands, VK_PIPELINE_STAGE_TRANSFER_BIT,
+    gpu->vk.vkCmdPipelineBarrier(piece->submit.commands, VK_PIPELINE_STAGE_TRANSFER_BIT,
                                  VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1,
                                  &(VkMemoryBarrier){
                                      .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
@@ -229,14 +214,8 @@ bool gpu_upload_end(struct gpu *gpu, struct gpu_buffer *target, uint64_t offset_
                                      .dstAccessMask = VK_ACCESS_SHADER_READ_BIT,
                                  },
                                  0, NULL, 0, NULL);
-    TRY_VK(gpu->vk.vkEndCommandBuffer(piece->commands));
-    TRY_VK(gpu->vk.vkQueueSubmit(gpu->queue, 1,
-                                 &(VkSubmitInfo){
-                                     .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-                                     .commandBufferCount = 1,
-                                     .pCommandBuffers = &piece->commands,
-                                 },
-                                 piece->fence));
+    TRY_VK(gpu->vk.vkEndCommandBuffer(piece->submit.commands));
+    TRY_VK(submit_send(&piece->submit, gpu));
     piece->is_busy = true;
     gpu->staging_next = (gpu->staging_next + 1) % STAGING_PIECES;
     return true;

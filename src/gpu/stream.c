@@ -13,11 +13,10 @@ static uint64_t submit_timeout_ns(const struct gpu *gpu)
 
 struct gpu_recording {
     VkDescriptorPool descriptors;
-    VkDescriptorSet *sets;     // one a dispatch
-    VkCommandBuffer *commands; // one a submit
-    uint32_t commands_count;
+    VkDescriptorSet *sets; // one a dispatch
+    struct submit *submits;
+    uint32_t submit_count;
     uint32_t dispatch_count;
-    VkFence *fences;        // one a submit
     VkQueryPool timestamps; // 0: start, i + 1: end of dispatch i
     uint64_t *ticks;
     double tick_ns;
@@ -26,6 +25,49 @@ struct gpu_recording {
     struct gpu_buffer **hosts;
     uint32_t host_count;
 };
+
+bool submit_init(struct submit *submit, struct gpu *gpu, vkclip_error *err)
+{
+    *submit = (struct submit){0};
+    TRY_VK(gpu->vk.vkAllocateCommandBuffers(
+        gpu->device,
+        &(VkCommandBufferAllocateInfo){
+            .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+            .commandPool = gpu->pool,
+            .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+            .commandBufferCount = 1,
+        },
+        &submit->commands));
+    TRY_VK(gpu->vk.vkCreateFence(gpu->device,
+                                 &(VkFenceCreateInfo){.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO},
+                                 NULL, &submit->fence));
+    return true;
+
+failed:
+    submit_finish(submit, gpu);
+    return false;
+}
+
+void submit_finish(struct submit *submit, struct gpu *gpu)
+{
+    if (gpu->is_hung)
+        return;
+    if (submit->commands)
+        gpu->vk.vkFreeCommandBuffers(gpu->device, gpu->pool, 1, &submit->commands);
+    gpu->vk.vkDestroyFence(gpu->device, submit->fence, NULL);
+    *submit = (struct submit){0};
+}
+
+VkResult submit_send(const struct submit *submit, struct gpu *gpu)
+{
+    return gpu->vk.vkQueueSubmit(gpu->queue, 1,
+                                 &(VkSubmitInfo){
+                                     .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+                                     .commandBufferCount = 1,
+                                     .pCommandBuffers = &submit->commands,
+                                 },
+                                 submit->fence);
+}
 
 static bool create_sets(struct gpu *gpu, struct gpu_recording *recording,
                         const struct gpu_recording_params *params, vkclip_error *err)
@@ -177,37 +219,24 @@ failed:
 static bool record(struct gpu *gpu, struct gpu_recording *recording,
                    const struct gpu_recording_params *params, vkclip_error *err)
 {
-    uint32_t submits = 1;
+    uint32_t count = 1;
     for (uint32_t i = 0; i + 1 < params->dispatch_count; i++)
-        submits += params->dispatches[i].ends_submit;
-    recording->commands = calloc(submits, sizeof *recording->commands);
-    recording->fences = calloc(submits, sizeof *recording->fences);
-    if (!recording->commands || !recording->fences)
+        count += params->dispatches[i].ends_submit;
+    recording->submits = calloc(count, sizeof *recording->submits);
+    if (!recording->submits)
         return fail(err, VKCLIP_ERROR_MEMORY, "no memory for command buffers");
-    TRY_VK(gpu->vk.vkAllocateCommandBuffers(
-        gpu->device,
-        &(VkCommandBufferAllocateInfo){
-            .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-            .commandPool = gpu->pool,
-            .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-            .commandBufferCount = submits,
-        },
-        recording->commands));
-    recording->commands_count = submits;
+    recording->submit_count = count;
 
     uint32_t next = 0;
-    for (uint32_t i = 0; i < submits; i++) {
-        TRY_VK(gpu->vk.vkCreateFence(
-            gpu->device, &(VkFenceCreateInfo){.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO}, NULL,
-            &recording->fences[i]));
-        next = record_submit(gpu, recording, params, next, recording->commands[i], err);
+    for (uint32_t i = 0; i < count; i++) {
+        struct submit *submit = &recording->submits[i];
+        if (!submit_init(submit, gpu, err))
+            return false;
+        next = record_submit(gpu, recording, params, next, submit->commands, err);
         if (next == 0)
             return false;
     }
     return true;
-
-failed:
-    return false;
 }
 
 static void note_host_buffer(struct gpu_recording *recording, struct gpu_buffer *buffer)
@@ -275,17 +304,13 @@ void gpu_recording_destroy(struct gpu *gpu, struct gpu_recording *recording)
 {
     if (!recording)
         return;
+    for (uint32_t i = 0; i < recording->submit_count; i++)
+        submit_finish(&recording->submits[i], gpu);
     if (!gpu->is_hung) {
-        for (uint32_t i = 0; i < recording->commands_count; i++)
-            gpu->vk.vkDestroyFence(gpu->device, recording->fences[i], NULL);
-        if (recording->commands_count)
-            gpu->vk.vkFreeCommandBuffers(gpu->device, gpu->pool, recording->commands_count,
-                                         recording->commands);
         gpu->vk.vkDestroyDescriptorPool(gpu->device, recording->descriptors, NULL);
         gpu->vk.vkDestroyQueryPool(gpu->device, recording->timestamps, NULL);
     }
-    free(recording->commands);
-    free(recording->fences);
+    free(recording->submits);
     free(recording->sets);
     free(recording->ticks);
     free(recording->hosts);
@@ -296,24 +321,20 @@ void gpu_recording_destroy(struct gpu *gpu, struct gpu_recording *recording)
 // them in turn.
 static bool submit_and_wait(struct gpu *gpu, struct gpu_recording *recording, vkclip_error *err)
 {
-    uint32_t submitted = 0;
-    for (; submitted < recording->commands_count; submitted++)
-        TRY_VK(gpu->vk.vkQueueSubmit(gpu->queue, 1,
-                                     &(VkSubmitInfo){
-                                         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-                                         .commandBufferCount = 1,
-                                         .pCommandBuffers = &recording->commands[submitted],
-                                     },
-                                     recording->fences[submitted]));
-    for (uint32_t i = 0; i < recording->commands_count; i++)
-        if (!gpu_wait(gpu, recording->fences[i], submit_timeout_ns(gpu), err))
+    uint32_t sent = 0;
+    for (; sent < recording->submit_count; sent++)
+        TRY_VK(submit_send(&recording->submits[sent], gpu));
+    for (uint32_t i = 0; i < recording->submit_count; i++) {
+        VkFence fence = recording->submits[i].fence;
+        if (!gpu_wait(gpu, fence, submit_timeout_ns(gpu), err))
             goto failed;
-    TRY_VK(gpu->vk.vkResetFences(gpu->device, recording->commands_count, recording->fences));
+        TRY_VK(gpu->vk.vkResetFences(gpu->device, 1, &fence));
+    }
     return true;
 
 failed:
     // Work may be under way on buffers the next run would overwrite: there is no next run.
-    gpu->is_lost = gpu->is_lost || submitted > 0;
+    gpu->is_lost = gpu->is_lost || sent > 0;
     return false;
 }
 
