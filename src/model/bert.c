@@ -17,16 +17,6 @@
 
 #define TRANSFORMER "text.transformer."
 
-static uint32_t count_layers(const struct weights *weights)
-{
-    uint32_t count = 0;
-    char name[80];
-    do
-        snprintf(name, sizeof name, TRANSFORMER "encoder.layer.%u.output.LayerNorm.weight", count);
-    while (weights_find(weights, name) && count++ < BERT_MAX_LAYERS);
-    return count;
-}
-
 // Two-dimensional, and small enough to be a size.
 static const struct weight *measured(const struct weights *weights, const char *name,
                                      vkclip_error *err)
@@ -83,7 +73,8 @@ bool bert_measure(struct bert *bert, const struct weights *weights, const struct
     s->token_types = (uint32_t)types->shape[0];
     s->hidden = (uint32_t)fc1->shape[0];
     s->heads = config->text_heads ? config->text_heads : s->width / CONFIG_HEAD_DIM;
-    s->layers = count_layers(weights);
+    s->layers = loader_count_layers(weights, TRANSFORMER "encoder.layer.",
+                                    ".output.LayerNorm.weight", BERT_MAX_LAYERS);
     bert->norm_epsilon = config->text_norm_epsilon;
 
     if (s->layers == 0 || s->layers > BERT_MAX_LAYERS)

@@ -135,6 +135,18 @@ void loader_ignore(struct loader *loader, const char *name)
         loader->is_expected[found - loader->weights->items] = true;
 }
 
+uint32_t loader_count_layers(const struct weights *weights, const char *prefix, const char *suffix,
+                             uint32_t most)
+{
+    char name[MAX_NAME];
+    for (uint32_t i = 0; i < most; i++) {
+        snprintf(name, sizeof name, "%s%u%s", prefix, i, suffix);
+        if (!weights_find(weights, name))
+            return i;
+    }
+    return most;
+}
+
 // ---- memory ----------------------------------------------------------------------------------
 
 static uint64_t align_up(uint64_t bytes, uint64_t alignment)

@@ -55,6 +55,10 @@ void loader_finish(struct loader *loader);
 
 void weight_memory_finish(struct weight_memory *memory, struct gpu *gpu);
 
+// How many layers there are: the first number i for which "<prefix>i<suffix>" is missing, or most.
+uint32_t loader_count_layers(const struct weights *weights, const char *prefix, const char *suffix,
+                             uint32_t most);
+
 // ---- what towers ask for ---------------------------------------------------------------------
 
 // Linear weights "<name>.weight" [out_cols, in_cols] and, where has_bias, "<name>.bias". Several

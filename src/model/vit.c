@@ -28,16 +28,6 @@ static const struct weight *measured(const struct weights *weights, const char *
     return NULL;
 }
 
-static uint32_t count_layers(const struct weights *weights)
-{
-    uint32_t count = 0;
-    char name[64];
-    do
-        snprintf(name, sizeof name, TRUNK "blocks.%u.norm1.weight", count);
-    while (weights_find(weights, name) && count++ < VIT_MAX_LAYERS);
-    return count;
-}
-
 static bool check_sizes(const struct vit_sizes *s, const char *path, vkclip_error *err)
 {
     if (s->layers == 0 || s->layers > VIT_MAX_LAYERS)
@@ -84,7 +74,7 @@ bool vit_measure(struct vit *vit, const struct weights *weights, const struct co
         .width = width,
         .heads = config->image_heads ? config->image_heads : width / CONFIG_HEAD_DIM,
         .hidden = (uint32_t)fc1->shape[0],
-        .layers = count_layers(weights),
+        .layers = loader_count_layers(weights, TRUNK "blocks.", ".norm1.weight", VIT_MAX_LAYERS),
         .embedding_width = (uint32_t)head->shape[0],
         .has_head_bias = weights_find(weights, "visual.head.proj.bias") != NULL,
     };
