@@ -325,7 +325,8 @@ typedef struct vkclip_score {
 //   texts   [text_count, embedding_width] f32, unit length
 //   scores  [text_count] in the order of the texts; caller's
 //
-// The model must be opened with VKCLIP_MODEL_WHOLE. Fails with VKCLIP_ERROR_NUMBERS when a probability is not finite.
+// The model must be opened with VKCLIP_MODEL_WHOLE. Fails with VKCLIP_ERROR_NUMBERS when a
+// probability is not finite.
 //
 // Thread safety: safe.
 // Source: open_clip model.py, CustomTextCLIP.forward; CLIP paper, figure 3.
