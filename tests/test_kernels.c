@@ -7,208 +7,8 @@
 #include <string.h>
 
 #include "base/half.h"
-#include "model/plan.h"
+#include "kernel_rig.h"
 #include "reference.h"
-
-// ---- a device and the variants to test on it -------------------------------------------------
-
-static struct gpu *gpu;
-
-static const struct variant {
-    const char *name;
-    vkclip_precision precision;
-    vkclip_device_kind kind;
-} variants[] = {
-    {"fp32, software tiles", VKCLIP_PRECISION_FP32, VKCLIP_DEVICE_SOFTWARE},
-    {"fp32, hardware tiles", VKCLIP_PRECISION_FP32, VKCLIP_DEVICE_DISCRETE},
-    {"fp16, software tiles", VKCLIP_PRECISION_FP16, VKCLIP_DEVICE_SOFTWARE},
-    {"fp16, hardware tiles", VKCLIP_PRECISION_FP16, VKCLIP_DEVICE_DISCRETE},
-};
-
-struct rig {
-    const struct variant *variant;
-    struct kernels kernels;
-    struct plan *plan;
-    struct plan_limits limits;
-    struct gpu_buffer *arena;
-    struct gpu_buffer *buffers[8];
-    uint32_t buffer_count;
-};
-
-static bool is_half(const struct rig *rig)
-{
-    return rig->variant->precision == VKCLIP_PRECISION_FP16;
-}
-
-// fp16 outputs are rounded to 11 bits.
-static double rounding(const struct rig *rig, double of_sums)
-{
-    return of_sums + (is_half(rig) ? 0x1p-11 : 0.0);
-}
-
-static void rig_start(struct rig *rig, const struct variant *variant, uint32_t head_dim)
-{
-    vkclip_error err;
-    *rig = (struct rig){.variant = variant};
-    if (!kernels_init(&rig->kernels, gpu,
-                      &(struct kernels_params){variant->precision, variant->kind, head_dim}, &err))
-        fail_msg("%s", err.message);
-}
-
-static void rig_plan(struct rig *rig, uint32_t sequences, uint32_t tokens)
-{
-    rig->limits = (struct plan_limits){sequences, tokens, tokens};
-    rig->plan = plan_create(&rig->kernels, &rig->limits, 1e9);
-    assert_non_null(rig->plan);
-}
-
-static void rig_end_plan(struct rig *rig)
-{
-    plan_destroy(rig->plan);
-    gpu_buffer_destroy(gpu, rig->arena);
-    for (uint32_t i = 0; i < rig->buffer_count; i++)
-        gpu_buffer_destroy(gpu, rig->buffers[i]);
-    rig->buffer_count = 0;
-    rig->arena = NULL;
-}
-
-static void rig_finish(struct rig *rig)
-{
-    kernels_finish(&rig->kernels);
-}
-
-// A buffer the host fills, as weights and inputs of a kernel.
-static struct gpu_range rig_bytes(struct rig *rig, const void *bytes, size_t byte_count)
-{
-    vkclip_error err;
-    struct gpu_buffer *buffer =
-        gpu_buffer_create(gpu, (byte_count + 3) / 4 * 4, GPU_MEMORY_UPLOAD, &err);
-    assert_non_null(buffer);
-    memcpy(gpu_buffer_address(buffer), bytes, byte_count);
-    rig->buffers[rig->buffer_count++] = buffer;
-    return (struct gpu_range){.buffer = buffer, .size_bytes = (byte_count + 3) / 4 * 4};
-}
-
-static struct gpu_range rig_floats(struct rig *rig, const float *values, size_t count)
-{
-    return rig_bytes(rig, values, count * sizeof *values);
-}
-
-// Values in the storage type of matmul inputs.
-static void put_elements(const struct rig *rig, void *target, const float *values, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (is_half(rig))
-            ((uint16_t *)target)[i] = half_from_float(values[i]);
-        else
-            ((float *)target)[i] = values[i];
-}
-
-static struct gpu_range rig_elements(struct rig *rig, const float *values, size_t count)
-{
-    void *bytes = malloc(count * 4);
-    put_elements(rig, bytes, values, count);
-    struct gpu_range range = rig_bytes(rig, bytes, count * (is_half(rig) ? 2 : 4));
-    free(bytes);
-    return range;
-}
-
-static struct gpu_range rig_readback(struct rig *rig, size_t float_count)
-{
-    vkclip_error err;
-    struct gpu_buffer *buffer =
-        gpu_buffer_create(gpu, float_count * sizeof(float), GPU_MEMORY_READBACK, &err);
-    assert_non_null(buffer);
-    rig->buffers[rig->buffer_count++] = buffer;
-    return (struct gpu_range){.buffer = buffer, .size_bytes = float_count * sizeof(float)};
-}
-
-// The arena is host-visible here, so that a test can fill and read tensors. It starts full of
-// NaNs: what a kernel does not write is seen.
-static void rig_lay_out(struct rig *rig)
-{
-    vkclip_error err;
-    uint64_t arena_bytes;
-    if (!plan_layout(rig->plan, &arena_bytes, &err))
-        fail_msg("%s", err.message);
-    rig->arena = gpu_buffer_create(gpu, arena_bytes, GPU_MEMORY_READBACK, &err);
-    assert_non_null(rig->arena);
-    memset(gpu_buffer_address(rig->arena), 0xff, arena_bytes);
-    if (!plan_record(rig->plan, rig->arena, false, &err))
-        fail_msg("%s", err.message);
-}
-
-static void *tensor_address(const struct rig *rig, struct tensor tensor)
-{
-    struct gpu_range range = plan_tensor_range(rig->plan, tensor, rig->arena);
-    return (unsigned char *)gpu_buffer_address(rig->arena) + range.offset_bytes;
-}
-
-static void get_elements(const struct rig *rig, struct tensor tensor, float *values, size_t count)
-{
-    const void *source = tensor_address(rig, tensor);
-    for (size_t i = 0; i < count; i++)
-        values[i] = is_half(rig) ? half_to_float(((const uint16_t *)source)[i])
-                                 : ((const float *)source)[i];
-}
-
-static void rig_run(struct rig *rig, uint32_t sequences, uint32_t tokens, uint32_t tiles)
-{
-    vkclip_error err;
-    struct plan_run run = {.counts = {sequences, tokens}, .tile_count = tiles};
-    if (!plan_run(rig->plan, &run, &err))
-        fail_msg("%s", err.message);
-}
-
-// ---- values ----------------------------------------------------------------------------------
-
-static uint32_t random_state = 1;
-
-static float random_float(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 17;
-    random_state ^= random_state << 5;
-    return (float)(random_state >> 8) * 0x1p-23f - 1.0f;
-}
-
-// In -1 .. 1, and exact in fp16, so that the oracle sees what the kernel sees.
-static float *random_values(size_t count)
-{
-    float *values = malloc(count * sizeof *values);
-    assert_non_null(values);
-    for (size_t i = 0; i < count; i++)
-        values[i] = half_to_float(half_from_float(random_float()));
-    return values;
-}
-
-static void check(const char *what, const struct rig *rig, const float *got, const double *want,
-                  size_t count, double tolerance)
-{
-    char title[128];
-    float *rounded = malloc(count * sizeof *rounded);
-    for (size_t i = 0; i < count; i++)
-        rounded[i] = (float)want[i];
-    snprintf(title, sizeof title, "%s, %s", what, rig->variant->name);
-    check_near(title, got, rounded, count, tolerance);
-    free(rounded);
-}
-
-// Runs a test on every variant the device has, with heads of 64 columns.
-static void for_each_variant(void (*test)(struct rig *))
-{
-    for (size_t i = 0; i < COUNT(variants); i++) {
-        if (variants[i].precision == VKCLIP_PRECISION_FP16 &&
-            !gpu_get_facts(gpu)->has_fp16_storage) {
-            printf("skipped: %s: the device does not store fp16\n", variants[i].name);
-            continue;
-        }
-        struct rig rig;
-        rig_start(&rig, &variants[i], 64);
-        test(&rig);
-        rig_finish(&rig);
-    }
-}
 
 // ---- linear ----------------------------------------------------------------------------------
 
@@ -273,7 +73,7 @@ static void check_linear(struct rig *rig, enum linear_kind kind, uint32_t rows, 
 
     bool is_f32 = kind == LINEAR_ADD || kind == LINEAR_F32;
     // The row after the last belongs to nobody.
-    size_t element_bytes = is_f32 || !is_half(rig) ? 4 : 2;
+    size_t element_bytes = is_f32 || !rig_is_half(rig) ? 4 : 2;
     const unsigned char *after =
         (unsigned char *)tensor_address(rig, y) + out_count * element_bytes;
     for (size_t i = 0; rows < limit_rows && i < out_cols * element_bytes; i++)
@@ -289,7 +89,7 @@ static void check_linear(struct rig *rig, enum linear_kind kind, uint32_t rows, 
     // A sum of in_cols products is off by at most that many roundings of 2^-24, each relative to
     // partial sums of the result's size.
     double of_sums = in_cols * 0x1p-24 + 1e-6;
-    check(what, rig, got, want, out_count, is_f32 ? of_sums : rounding(rig, of_sums));
+    check(what, rig, got, want, out_count, is_f32 ? of_sums : rig_rounding(rig, of_sums));
     rig_end_plan(rig);
     free(x), free(w), free(bias), free(panels), free(before), free(got), free(want);
 }
@@ -364,7 +164,7 @@ static void gelu_of_a_ramp(struct rig *rig)
     get_elements(rig, y, got, POINTS);
     // The exact form, not the tanh one, which is off by up to 4e-4: 1.2e-7 of erfc, a few ulp of
     // exp.
-    check("gelu", rig, got, want, POINTS, rounding(rig, 6e-7));
+    check("gelu", rig, got, want, POINTS, rig_rounding(rig, 6e-7));
     rig_end_plan(rig);
     free(panels);
 }
@@ -402,7 +202,7 @@ static void check_layernorm(struct rig *rig, uint32_t rows, uint32_t cols, float
     snprintf(what, sizeof what, "layernorm %ux%u, mean %g", rows, cols, (double)mean);
     // x - mean loses log2(mean) bits of x; the rest are roundings of sums of cols terms.
     double of_sums = 2e-6 + 2.0 * (double)fabsf(mean) * 0x1p-24 + cols * 0x1p-24;
-    check(what, rig, got, want, count, rounding(rig, of_sums));
+    check(what, rig, got, want, count, rig_rounding(rig, of_sums));
     memcpy(got, tensor_address(rig, input), count * sizeof *got);
     if (replaces)
         check("  replaced", rig, got, want, count, of_sums);
@@ -528,9 +328,9 @@ static void check_attention(struct rig *rig, const uint32_t *lengths, uint32_t c
     // Scores up to 64 scale^2 carry that many ulp into exp.
     double of_sums = 3e-6 + head_dim * (double)(scale * scale) * 0x1p-22;
     get_elements(rig, y, got, out_count);
-    check(what, rig, got, want, out_count, rounding(rig, of_sums));
+    check(what, rig, got, want, out_count, rig_rounding(rig, of_sums));
     get_elements(rig, cls, got, (size_t)count * width);
-    check("  [CLS] alone", rig, got, want, (size_t)count * width, rounding(rig, of_sums));
+    check("  [CLS] alone", rig, got, want, (size_t)count * width, rig_rounding(rig, of_sums));
     rig_end_plan(rig);
     free(qkv), free(want), free(got);
 }
@@ -600,7 +400,7 @@ static void check_patchify(struct rig *rig, uint32_t images, uint32_t size, uint
     char what[64];
     snprintf(what, sizeof what, "patchify %u of %u px in %u", images, size, patch);
     get_elements(rig, out, got, (size_t)tokens * cols);
-    check(what, rig, got, want, (size_t)tokens * cols, rounding(rig, 1e-6));
+    check(what, rig, got, want, (size_t)tokens * cols, rig_rounding(rig, 1e-6));
     check("  places", rig, tensor_address(rig, x), want_x, (size_t)tokens * width, 0.0);
     rig_end_plan(rig);
     free(pixels), free(places), free(want), free(want_x), free(got);
@@ -665,27 +465,6 @@ static void linear_of_mismatched_columns_is_refused(void **state)
     assert_int_equal(err.status, VKCLIP_ERROR_MODEL);
     rig_end_plan(&rig);
     rig_finish(&rig);
-}
-
-static int open_gpu(void **state)
-{
-    (void)state;
-    vkclip_error err;
-    gpu = gpu_create(NULL, NULL, &err);
-    if (!gpu) {
-        printf("no device: %s\n", err.message);
-        return 1;
-    }
-    gpu_cache_load(gpu, NULL);
-    printf("device: %s, %s\n", gpu_get_facts(gpu)->name, gpu_get_facts(gpu)->driver);
-    return 0;
-}
-
-static int close_gpu(void **state)
-{
-    (void)state;
-    gpu_destroy(gpu);
-    return 0;
 }
 
 int main(void)
