@@ -3,9 +3,10 @@
 #
 # Installs what is missing (Debian 12 and 13, Ubuntu 24.04), then: format, includes, scripts; builds
 # with gcc and clang, warnings being errors; the tests under AddressSanitizer and
-# UndefinedBehaviorSanitizer; the tests that need a Vulkan device on the software drivers llvmpipe
-# and SwiftShader under the validation layer, whose every message is a failure. Nothing outside
-# build/ is written. A check that cannot run here says so and counts as skipped.
+# UndefinedBehaviorSanitizer; each fuzzer for a moment; the tests that need a Vulkan device on the
+# software drivers llvmpipe and SwiftShader under the validation layer, whose every message is a
+# failure. Nothing outside build/ is written. A check that cannot run here says so and counts as
+# skipped.
 # Closes with "N passed, N failed, N skipped". Status: 0 none failed, 1 some did, 3 cannot run here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -150,6 +151,7 @@ test_on_drivers() {
     if [ -n "$llvmpipe" ]; then
         check "validation layer loads" layer_loads "$llvmpipe" || true
         run_validated "llvmpipe validated" gcc 'gpu|app|full' VK_ICD_FILENAMES="$llvmpipe"
+        rm -rf "$out/gcc/full_model" # 1.6 GB
         # The driver's own leaks at exit are not ours.
         run_tests "llvmpipe sanitized" sanitized 'gpu|app' VK_ICD_FILENAMES="$llvmpipe" \
             ASAN_OPTIONS=detect_leaks=0
@@ -163,6 +165,11 @@ test_on_drivers() {
     fi
 }
 
+# Long enough to see that the targets build and no first idea breaks a parser; hunts are for nights.
+fuzz() { # target
+    "$out/clang/tests/$1" -max_total_time=10 -timeout=5 -rss_limit_mb=2048 -artifact_prefix="$out/"
+}
+
 mkdir -p "$out"
 install_missing "$out/packages.log" "${build_packages[@]}" "${check_packages[@]}"
 write_layer_settings
@@ -172,8 +179,12 @@ check "includes" tools/arrows.sh || true
 check "scripts" shellcheck -x tools/*.sh tests/*.sh .ci/run || true
 
 # Assertions stay on in the tests; the release build, without them, must compile as well.
-if check "build with clang" build clang clang -DCMAKE_BUILD_TYPE=Release; then
+if check "build with clang" build clang clang -DCMAKE_BUILD_TYPE=Release -DVKCLIP_FUZZ=ON; then
     run_tests "host tests with clang, scripts" clang 'host|script'
+    for target in tests/fuzz_*.c; do
+        target=$(basename "$target" .c)
+        check "$target" fuzz "$target" || true
+    done
 fi
 if check "build with sanitizers" build sanitized gcc -DCMAKE_BUILD_TYPE=Debug -DVKCLIP_SANITIZE=ON; then
     run_tests "host tests sanitized" sanitized host

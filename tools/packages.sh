@@ -8,7 +8,7 @@ build_packages=(
 )
 fetch_packages=(curl ca-certificates)
 check_packages=(
-    clang clang-format shellcheck libcmocka-dev vulkan-validationlayers
+    clang clang-format libclang-rt-dev shellcheck libcmocka-dev vulkan-validationlayers
     python3 python3-numpy curl wget
 )
 
