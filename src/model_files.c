@@ -50,7 +50,7 @@ static bool split_path(struct model_paths *paths, const char *path, vkclip_error
     if (strlen(path) >= MAX_PATH_BYTES)
         return fail(err, VKCLIP_ERROR_FILE, "a model path of %zu bytes is too long", strlen(path));
     if (stat(path, &facts) != 0)
-        return fail(err, VKCLIP_ERROR_FILE, "%s: no such file or directory", path);
+        return fail(err, VKCLIP_ERROR_FILE, "%s: No such file or directory", path);
 
     strcpy(paths->directory, path);
     if (S_ISDIR(facts.st_mode))

@@ -81,6 +81,13 @@ def c01_contradicting_options_are_refused(tmp):
 
 
 @case()
+def c01_standard_output_is_no_place_for_an_array(tmp):
+    usage_error("embed", "text", "-o", "-", "x", says="-o -")
+    usage_error("embed", "image", "-o", "-", "x", says="-o -")
+    usage_error("preprocess", "-o", "-", "x", says="-o -")
+
+
+@case()
 def c01_missing_values_are_refused(tmp):
     for option in ("-l", "--labels", "--template", "--top", "--format", "-m", "-d", "--precision",
                    "--batch"):

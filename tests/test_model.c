@@ -241,7 +241,7 @@ static void f1_paths_that_are_no_model_are_refused(void **state)
     static const struct {
         const char *path, *part;
     } cases[] = {
-        {"no/such/model", "no such file"},
+        {"no/such/model", "No such file"},
         {"src", "no weights there"},
         {"/dev/null", "not a regular file"},
         {"README.md", "no open_clip_config.json"},

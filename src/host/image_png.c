@@ -13,6 +13,8 @@
 
 static bool fail_spng(const struct image_source *source, int status, vkclip_error *err)
 {
+    if (status == SPNG_EOF || status == SPNG_IO_EOF)
+        return fail(err, VKCLIP_ERROR_FILE, "%s: PNG is truncated", source->name);
     return fail(err, status == SPNG_EMEM ? VKCLIP_ERROR_MEMORY : VKCLIP_ERROR_FILE, "%s: PNG: %s",
                 source->name, spng_strerror(status));
 }

@@ -175,7 +175,7 @@ static enum exit_status run(const struct command *command, int count, char **arg
         {.name = "template",
          .argument = "TEMPLATE",
          .list = &c.templates,
-         .help = "sentence around {}, the label; several are averaged"},
+         .help = "sentence around {}, the label, else before it; several are averaged"},
         {.name = "top",
          .argument = "K",
          .number = &c.top,
@@ -208,9 +208,10 @@ const struct command classify_command = {
     .name = "classify",
     .usage = "-m MODEL (-l LABEL)... | --labels FILE [options] IMAGE...",
     .summary = "Tells which of the labels fit each image best.",
-    .notes = "Each label has its probability among the labels given, which is not calibrated, and\n"
-             "its cosine. The default template is 'this is a photo of {}'. An image that cannot\n"
-             "be read is reported and left out; the exit status is then 1.\n\n" SESSION_NOTES,
+    .notes = IMAGE_NOTES
+    "Each label has its probability among the labels given, which is not calibrated, and\n"
+    "its cosine. The default template is 'this is a photo of {}'. An image that cannot\n"
+    "be read is reported and left out; the exit status is then 1.\n\n" SESSION_NOTES,
     .examples = "  vkclip classify -l 'chest X-ray' -l 'brain MRI' scan.png\n"
                 "  vkclip classify --labels labels.txt --top 3 slides/*.jpg\n"
                 "  vkclip classify --labels labels.txt --template 'a micrograph of {}' \\\n"

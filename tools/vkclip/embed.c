@@ -69,8 +69,8 @@ static enum exit_status run_image(const struct command *command, int count, char
         return status;
     if (!session_check_options(command, &job.common))
         return STATUS_USAGE;
-    if (!job.output)
-        return options_refuse(command, "no output file is given: -o OUT.npy");
+    if (!options_check_output(command, job.output))
+        return STATUS_USAGE;
     if (count == 0)
         return options_refuse(command, "no image is given");
 
@@ -115,8 +115,8 @@ static enum exit_status check_texts(const struct command *command, const struct 
 {
     if (!session_check_options(command, &job->common))
         return STATUS_USAGE;
-    if (!job->output)
-        return options_refuse(command, "no output file is given: -o OUT.npy");
+    if (!options_check_output(command, job->output))
+        return STATUS_USAGE;
     if (job->text_file && count > 0)
         return options_refuse(command, "give texts or --texts, not both");
     if (!job->text_file && count == 0)
@@ -164,9 +164,10 @@ const struct command embed_image_command = {
     .name = "embed image",
     .usage = "-m MODEL -o OUT.npy [options] IMAGE...",
     .summary = "Writes the embeddings of images.",
-    .notes = "Rows are unit vectors in the order of the images. An image that cannot be read is\n"
-             "reported and has a row of zeros; the exit status is then 1. The file appears whole\n"
-             "or not at all.\n\n" SESSION_NOTES,
+    .notes = IMAGE_NOTES
+    "Rows are unit vectors in the order of the images. An image that cannot be read is\n"
+    "reported and has a row of zeros; the exit status is then 1. The file appears whole\n"
+    "or not at all.\n\n" SESSION_NOTES,
     .examples = "  vkclip embed image -o slides.npy slides/*.jpg\n",
     .run = run_image,
 };
@@ -175,8 +176,9 @@ const struct command embed_text_command = {
     .name = "embed text",
     .usage = "-m MODEL -o OUT.npy [options] TEXT... | --texts FILE",
     .summary = "Writes the embeddings of texts.",
-    .notes = "Rows are unit vectors in the order of the texts; no template is applied. The file\n"
-             "appears whole or not at all.\n\n" SESSION_NOTES,
+    .notes = "Rows are unit vectors in the order of the texts; no template is applied. What goes\n"
+             "beyond the tokens a model takes, see 'vkclip info', is cut, as in the reference.\n"
+             "The file appears whole or not at all.\n\n" SESSION_NOTES,
     .examples = "  vkclip embed text -o labels.npy 'chest X-ray' 'brain MRI'\n"
                 "  vkclip embed text -o captions.npy --texts captions.txt\n",
     .run = run_text,

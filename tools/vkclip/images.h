@@ -4,6 +4,9 @@
 
 #include "session.h"
 
+// In --help of what takes pictures.
+#define IMAGE_NOTES "Images are JPEG, PNG, BMP, GIF (the first frame), TGA and PNM files.\n\n"
+
 struct image_user {
     // Gets the number of the image and its embedding, [embedding_width], all zeros where the
     // image could not be read. Returns false to stop; why is then the user's to say.

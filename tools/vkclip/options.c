@@ -184,3 +184,14 @@ bool options_parse(const struct command *command, const struct option *options, 
     *count = operand_count;
     return true;
 }
+
+bool options_check_output(const struct command *command, const char *output)
+{
+    if (!output)
+        options_refuse(command, "no output file is given: -o OUT.npy");
+    else if (strcmp(output, "-") == 0)
+        options_refuse(command, "-o - is not possible; ./- is a file of that name");
+    else
+        return true;
+    return false;
+}

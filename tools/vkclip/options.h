@@ -51,6 +51,10 @@ bool options_parse(const struct command *command, const struct option *options, 
 __attribute__((format(printf, 2, 3))) enum exit_status options_refuse(const struct command *command,
                                                                       const char *format, ...);
 
+// Whether -o was given, and names a file: "-" would mean standard output to many, and a result
+// appears whole or not at all. Reports what is wrong.
+bool options_check_output(const struct command *command, const char *output);
+
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 #endif

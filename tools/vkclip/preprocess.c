@@ -95,8 +95,8 @@ static enum exit_status run(const struct command *command, int count, char **arg
         return status;
     if (!session_check_options(command, &common))
         return STATUS_USAGE;
-    if (!output)
-        return options_refuse(command, "no output file is given: -o OUT.npy");
+    if (!options_check_output(command, output))
+        return STATUS_USAGE;
     if (count == 0)
         return options_refuse(command, "no image is given");
 
@@ -115,9 +115,10 @@ const struct command preprocess_command = {
     .name = "preprocess",
     .usage = "-m MODEL [--stage pixels|tensor] -o OUT.npy [options] IMAGE...",
     .summary = "Writes images as the model sees them.",
-    .notes = "An image that cannot be read is reported and has a row of zeros; the exit status is\n"
-             "then 1. The file appears whole or not at all. Needs the configuration and the\n"
-             "vocabulary of a model only: no weights, no device.\n\n" SESSION_NOTES,
+    .notes = IMAGE_NOTES
+    "An image that cannot be read is reported and has a row of zeros; the exit status is\n"
+    "then 1. The file appears whole or not at all. Needs the configuration and the\n"
+    "vocabulary of a model only: no weights, no device.\n\n" SESSION_NOTES,
     .examples = "  vkclip preprocess --stage tensor -o slides.npy slides/*.jpg\n",
     .run = run,
 };

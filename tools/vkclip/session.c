@@ -35,7 +35,8 @@ enum exit_status session_open_model(struct session *session, const struct sessio
     if (!path) {
         if (!model_path_find(found, sizeof found)) {
             report_error("no model");
-            report_hint("tools/fetch_model.sh downloads BiomedCLIP; -m MODEL names another");
+            report_hint("tools/fetch_model.sh downloads BiomedCLIP; -m MODEL or $VKCLIP_MODEL "
+                        "names another");
             return STATUS_UNUSABLE;
         }
         path = found;
