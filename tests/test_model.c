@@ -102,6 +102,37 @@ static void m18_every_tensor_that_does_not_fit_is_named_at_once(void **state)
     variant_remove(&variant);
 }
 
+// Tensors that a size is read from are no exception.
+static void m18_missing_tensors_that_give_sizes_are_listed_with_the_others(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "visual.head.proj.weight",
+        "visual.trunk.blocks.0.mlp.fc1.weight",
+        "text.transformer.embeddings.position_embeddings.weight",
+        "text.transformer.embeddings.token_type_embeddings.weight",
+        "text.transformer.encoder.layer.0.intermediate.dense.weight",
+        "text.proj.2.weight",
+    };
+    struct variant variant;
+    variant_begin(&variant);
+    for (size_t i = 0; i < COUNT(names); i++) {
+        char renamed[128];
+        snprintf(renamed, sizeof renamed, "%s", names[i]);
+        renamed[strlen(renamed) - 1] = 'x';
+        variant_replace(&variant, names[i], renamed);
+    }
+    variant_end(&variant);
+    struct lines lines = {0};
+    expect_refusal(&variant, VKCLIP_ERROR_MODEL, "tensors are not as this architecture", &lines);
+    for (size_t i = 0; i < COUNT(names); i++) {
+        char line[160];
+        snprintf(line, sizeof line, "missing tensor '%s'", names[i]);
+        assert_non_null(strstr(lines.text, line));
+    }
+    variant_remove(&variant);
+}
+
 // Every size is a divisor somewhere.
 static void m24_a_model_with_empty_matrices_is_refused(void **state)
 {
@@ -297,6 +328,7 @@ int main(void)
         cmocka_unit_test(a_model_opens_from_its_directory_and_from_its_weights),
         cmocka_unit_test(side_files_need_no_weights),
         cmocka_unit_test(m18_every_tensor_that_does_not_fit_is_named_at_once),
+        cmocka_unit_test(m18_missing_tensors_that_give_sizes_are_listed_with_the_others),
         cmocka_unit_test(m24_a_model_with_empty_matrices_is_refused),
         cmocka_unit_test(m18_a_position_table_of_another_size_is_refused),
         cmocka_unit_test(m18_sizes_the_configuration_contradicts_are_refused),

@@ -17,61 +17,35 @@
 
 #define TRANSFORMER "text.transformer."
 
-// Two-dimensional, and small enough to be a size.
-static const struct weight *measured(const struct weights *weights, const char *name,
-                                     vkclip_error *err)
+// open_clip calls the projection text.proj where it is one layer, text.proj.0 and .2 where two; the
+// hidden width of two is the mean of both ends.
+static void measure_projection(struct bert_sizes *s, const struct weights *weights,
+                               const struct config *config)
 {
-    const struct weight *found = weights_find(weights, name);
-    if (!found || found->rank != 2)
-        fail(err, VKCLIP_ERROR_MODEL, "%s: no matrix '%s': not a CLIP with a BERT text tower",
-             weights->path, name);
-    else if (found->shape[0] > 4000000 || found->shape[1] > 65536)
-        fail(err, VKCLIP_ERROR_MODEL, "%s: '%s' is too large", weights->path, name);
-    else
-        return found;
-    return NULL;
-}
-
-// open_clip calls the projection text.proj where it is one layer, text.proj.0 and .2 where two.
-static bool measure_projection(struct bert_sizes *s, const struct weights *weights,
-                               vkclip_error *err)
-{
-    bool is_single = weights_find(weights, "text.proj.weight") != NULL;
-    const struct weight *last =
-        measured(weights, is_single ? "text.proj.weight" : "text.proj.2.weight", err);
-    if (!last)
-        return false;
-    s->embedding_width = (uint32_t)last->shape[0];
-    s->projection_hidden = is_single ? 0 : (uint32_t)last->shape[1];
-    return true;
+    const bool is_single = weights_find(weights, "text.proj.weight") != NULL;
+    const char *last = is_single ? "text.proj.weight" : "text.proj.2.weight";
+    s->embedding_width = loader_measure(weights, last, 2, 0, config->embedding_width);
+    s->projection_hidden =
+        is_single ? 0 : loader_measure(weights, last, 2, 1, (s->width + s->embedding_width) / 2);
 }
 
 bool bert_measure(struct bert *bert, const struct weights *weights, const struct config *config,
                   vkclip_error *err)
 {
+    static const char words[] = TRANSFORMER "embeddings.word_embeddings.weight";
+    static const char positions[] = TRANSFORMER "embeddings.position_embeddings.weight";
+    static const char types[] = TRANSFORMER "embeddings.token_type_embeddings.weight";
+    static const char fc1[] = TRANSFORMER "encoder.layer.0.intermediate.dense.weight";
     struct bert_sizes *s = &bert->sizes;
-    const struct weight *words =
-        measured(weights, TRANSFORMER "embeddings.word_embeddings.weight", err);
-    if (!words)
-        return false;
-    const struct weight *positions =
-        measured(weights, TRANSFORMER "embeddings.position_embeddings.weight", err);
-    if (!positions)
-        return false;
-    const struct weight *types =
-        measured(weights, TRANSFORMER "embeddings.token_type_embeddings.weight", err);
-    if (!types)
-        return false;
-    const struct weight *fc1 =
-        measured(weights, TRANSFORMER "encoder.layer.0.intermediate.dense.weight", err);
-    if (!fc1 || !measure_projection(s, weights, err))
-        return false;
-
-    s->vocabulary_rows = (uint32_t)words->shape[0];
-    s->width = (uint32_t)words->shape[1];
-    s->positions = (uint32_t)positions->shape[0];
-    s->token_types = (uint32_t)types->shape[0];
-    s->hidden = (uint32_t)fc1->shape[0];
+    s->vocabulary_rows = loader_measure(weights, words, 2, 0, 0);
+    s->width = loader_measure(weights, words, 2, 1, 0);
+    if (s->width == 0)
+        return fail(err, VKCLIP_ERROR_MODEL,
+                    "%s: no matrix '%s': not a CLIP with a BERT text tower", weights->path, words);
+    s->positions = loader_measure(weights, positions, 2, 0, config->context_tokens);
+    s->token_types = loader_measure(weights, types, 2, 0, 2);
+    s->hidden = loader_measure(weights, fc1, 2, 0, 4 * s->width);
+    measure_projection(s, weights, config);
     s->heads = config->text_heads ? config->text_heads : s->width / CONFIG_HEAD_DIM;
     s->layers = loader_count_layers(weights, TRANSFORMER "encoder.layer.",
                                     ".output.LayerNorm.weight", BERT_MAX_LAYERS);
@@ -80,9 +54,12 @@ bool bert_measure(struct bert *bert, const struct weights *weights, const struct
     if (s->layers == 0 || s->layers > BERT_MAX_LAYERS)
         return fail(err, VKCLIP_ERROR_MODEL, "%s: text tower of %u layers, 1 to %d are supported",
                     weights->path, s->layers, BERT_MAX_LAYERS);
-    if (s->width == 0 || s->width > 16384 || !config_heads_fit(s->width, s->heads) ||
-        s->hidden == 0 || s->hidden % 4 != 0 || s->projection_hidden % 4 != 0 ||
-        s->token_types == 0 || s->vocabulary_rows == 0 || s->embedding_width == 0)
+    if (s->vocabulary_rows > 4000000 || s->positions > 1000000 || s->token_types > 1000000 ||
+        s->hidden > 65536 || s->projection_hidden > 65536 || s->embedding_width > 65536)
+        return fail(err, VKCLIP_ERROR_MODEL, "%s: the text tower is too large", weights->path);
+    if (s->width > 16384 || !config_heads_fit(s->width, s->heads) || s->hidden == 0 ||
+        s->hidden % 4 != 0 || s->projection_hidden % 4 != 0 || s->token_types == 0 ||
+        s->vocabulary_rows == 0 || s->embedding_width == 0)
         return fail(err, VKCLIP_ERROR_MODEL,
                     "%s: text tower of width %u, %u heads, hidden width %u is not supported",
                     weights->path, s->width, s->heads, s->hidden);

@@ -135,6 +135,15 @@ void loader_ignore(struct loader *loader, const char *name)
         loader->is_expected[found - loader->weights->items] = true;
 }
 
+uint32_t loader_measure(const struct weights *weights, const char *name, uint32_t rank,
+                        uint32_t dimension, uint32_t otherwise)
+{
+    const struct weight *found = weights_find(weights, name);
+    if (!found || found->rank != rank)
+        return otherwise;
+    return found->shape[dimension] < UINT32_MAX ? (uint32_t)found->shape[dimension] : UINT32_MAX;
+}
+
 uint32_t loader_count_layers(const struct weights *weights, const char *prefix, const char *suffix,
                              uint32_t most)
 {

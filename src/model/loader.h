@@ -55,6 +55,11 @@ void loader_finish(struct loader *loader);
 
 void weight_memory_finish(struct weight_memory *memory, struct gpu *gpu);
 
+// One dimension of a tensor, or what it would be, where the tensor is missing or has another rank:
+// loading it will then say so, together with whatever else does not fit.
+uint32_t loader_measure(const struct weights *weights, const char *name, uint32_t rank,
+                        uint32_t dimension, uint32_t otherwise);
+
 // How many layers there are: the first number i for which "<prefix>i<suffix>" is missing, or most.
 uint32_t loader_count_layers(const struct weights *weights, const char *prefix, const char *suffix,
                              uint32_t most);

@@ -16,23 +16,13 @@
 
 #define TRUNK "visual.trunk."
 
-// The last dimensions of a tensor, or a problem.
-static const struct weight *measured(const struct weights *weights, const char *name, uint32_t rank,
-                                     vkclip_error *err)
-{
-    const struct weight *found = weights_find(weights, name);
-    if (found && found->rank == rank)
-        return found;
-    fail(err, VKCLIP_ERROR_MODEL, "%s: no tensor '%s' of %u dimensions: not a CLIP with timm's ViT",
-         weights->path, name, rank);
-    return NULL;
-}
-
 static bool check_sizes(const struct vit_sizes *s, const char *path, vkclip_error *err)
 {
     if (s->layers == 0 || s->layers > VIT_MAX_LAYERS)
         return fail(err, VKCLIP_ERROR_MODEL, "%s: image tower of %u layers, 1 to %d are supported",
                     path, s->layers, VIT_MAX_LAYERS);
+    if (s->patch_size_px > 1024 || s->hidden > 65536 || s->embedding_width > 65536)
+        return fail(err, VKCLIP_ERROR_MODEL, "%s: the image tower is too large", path);
     if (s->width == 0 || s->width > 16384 || !config_heads_fit(s->width, s->heads) ||
         s->hidden == 0 || s->hidden % 4 != 0 || s->embedding_width == 0)
         return fail(err, VKCLIP_ERROR_MODEL,
@@ -54,28 +44,20 @@ static bool check_sizes(const struct vit_sizes *s, const char *path, vkclip_erro
 bool vit_measure(struct vit *vit, const struct weights *weights, const struct config *config,
                  vkclip_error *err)
 {
-    const struct weight *patch = measured(weights, TRUNK "patch_embed.proj.weight", 4, err);
-    if (!patch)
-        return false;
-    const struct weight *fc1 = measured(weights, TRUNK "blocks.0.mlp.fc1.weight", 2, err);
-    if (!fc1)
-        return false;
-    const struct weight *head = measured(weights, "visual.head.proj.weight", 2, err);
-    if (!head)
-        return false;
-    if (patch->shape[0] > 65536 || patch->shape[2] > 1024 || fc1->shape[0] > 65536 ||
-        head->shape[0] > 65536)
-        return fail(err, VKCLIP_ERROR_MODEL, "%s: the image tower is too large", weights->path);
-
-    uint32_t width = (uint32_t)patch->shape[0];
+    const uint32_t width = loader_measure(weights, TRUNK "patch_embed.proj.weight", 4, 0, 0);
+    if (width == 0)
+        return fail(err, VKCLIP_ERROR_MODEL,
+                    "%s: no tensor '" TRUNK "patch_embed.proj.weight': not a CLIP with timm's ViT",
+                    weights->path);
     vit->sizes = (struct vit_sizes){
         .image_size_px = config->image_size_px,
-        .patch_size_px = (uint32_t)patch->shape[2],
+        .patch_size_px = loader_measure(weights, TRUNK "patch_embed.proj.weight", 4, 2, 0),
         .width = width,
         .heads = config->image_heads ? config->image_heads : width / CONFIG_HEAD_DIM,
-        .hidden = (uint32_t)fc1->shape[0],
+        .hidden = loader_measure(weights, TRUNK "blocks.0.mlp.fc1.weight", 2, 0, 4 * width),
         .layers = loader_count_layers(weights, TRUNK "blocks.", ".norm1.weight", VIT_MAX_LAYERS),
-        .embedding_width = (uint32_t)head->shape[0],
+        .embedding_width =
+            loader_measure(weights, "visual.head.proj.weight", 2, 0, config->embedding_width),
         .has_head_bias = weights_find(weights, "visual.head.proj.bias") != NULL,
     };
     vit->norm_epsilon = config->image_norm_epsilon;
