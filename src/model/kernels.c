@@ -57,8 +57,8 @@ static const struct {
     [KERNEL_LAYERNORM] = {"layernorm", {SPIRV(layernorm_f32)}, {SPIRV(layernorm_f16)}},
     [KERNEL_LINEAR] = {"linear", {SPIRV(linear_f32)}, {SPIRV(linear_f16)}},
     [KERNEL_LINEAR_NARROW] = {"linear", {SPIRV(linear_f32)}, {SPIRV(linear_f16)}},
-    [KERNEL_LINEAR_F32] = {"linear", {SPIRV(linear_f32)}, {SPIRV(linear_f16_f32)}},
-    [KERNEL_LINEAR_F32_NARROW] = {"linear", {SPIRV(linear_f32)}, {SPIRV(linear_f16_f32)}},
+    [KERNEL_LINEAR_F32] = {"linear", .f16 = {SPIRV(linear_f16_f32)}},
+    [KERNEL_LINEAR_F32_NARROW] = {"linear", .f16 = {SPIRV(linear_f16_f32)}},
     [KERNEL_ATTENTION] = {"attention", {SPIRV(attention_f32)}, {SPIRV(attention_f16)}},
     [KERNEL_NORMALIZE] = {"normalize", {SPIRV(normalize_f32)}, {SPIRV(normalize_f32)}},
 };
@@ -184,8 +184,9 @@ bool kernels_init(struct kernels *kernels, struct gpu *gpu, const struct kernels
            create_by_row(kernels, KERNEL_NORMALIZE, shapes, err) &&
            create_linear(kernels, KERNEL_LINEAR, &shapes->linear, err) &&
            create_linear(kernels, KERNEL_LINEAR_NARROW, &shapes->linear_narrow, err) &&
-           create_linear(kernels, KERNEL_LINEAR_F32, &shapes->linear, err) &&
-           create_linear(kernels, KERNEL_LINEAR_F32_NARROW, &shapes->linear_narrow, err) &&
+           (params->precision != VKCLIP_PRECISION_FP16 ||
+            (create_linear(kernels, KERNEL_LINEAR_F32, &shapes->linear, err) &&
+             create_linear(kernels, KERNEL_LINEAR_F32_NARROW, &shapes->linear_narrow, err))) &&
            create_attention(kernels, shapes, params->head_dim, err);
 }
 

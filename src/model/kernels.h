@@ -12,7 +12,7 @@ enum kernel {
     KERNEL_LAYERNORM,
     KERNEL_LINEAR,        // many rows
     KERNEL_LINEAR_NARROW, // few rows
-    KERNEL_LINEAR_F32,    // the same with an f32 output: residual stream, embeddings
+    KERNEL_LINEAR_F32,    // in fp16, the same with an f32 output: residual stream, embeddings
     KERNEL_LINEAR_F32_NARROW,
     KERNEL_ATTENTION,
     KERNEL_NORMALIZE,

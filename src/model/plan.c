@@ -214,10 +214,14 @@ struct tensor plan_layernorm_replace(struct plan *plan, struct tensor x,
     return add_layernorm(plan, x, w, epsilon, true);
 }
 
-// Few rows get the narrow tile: the wide one would compute rows that are not there.
-static void add_linear(struct plan *plan, enum kernel wide, enum kernel narrow, struct tensor x,
+// Few rows get the narrow tile: the wide one would compute rows that are not there. Where matmul
+// inputs are f32, so is every output, and one kernel serves both.
+static void add_linear(struct plan *plan, bool is_f32_output, struct tensor x,
                        const struct linear_weights *w, struct tensor y, struct linear_args args)
 {
+    const bool is_mixed = is_f32_output && plan->kernels->element_bytes != sizeof(float);
+    const enum kernel wide = is_mixed ? KERNEL_LINEAR_F32 : KERNEL_LINEAR;
+    const enum kernel narrow = is_mixed ? KERNEL_LINEAR_F32_NARROW : KERNEL_LINEAR_NARROW;
     if (w->in_cols != x.cols || x.cols % 4 != 0)
         plan_fail(plan,
                   "linear: %u columns for %u weights a row; both must be equal multiples of 4",
@@ -248,7 +252,7 @@ struct tensor plan_linear(struct plan *plan, struct tensor x, const struct linea
                           const struct plan_linear_options *options)
 {
     struct tensor y = new_tensor(plan, x.rows, w->out_cols, plan->kernels->element_bytes);
-    add_linear(plan, KERNEL_LINEAR, KERNEL_LINEAR_NARROW, x, w, y,
+    add_linear(plan, false, x, w, y,
                (struct linear_args){.scaled_cols = options->scaled_cols,
                                     .scale = options->scale,
                                     .has_gelu = options->has_gelu});
@@ -260,14 +264,13 @@ void plan_linear_add(struct plan *plan, struct tensor x, const struct linear_wei
 {
     if (y.cols != w->out_cols || y.rows != x.rows)
         plan_fail(plan, "linear: %u outputs added to %u columns", w->out_cols, y.cols);
-    add_linear(plan, KERNEL_LINEAR_F32, KERNEL_LINEAR_F32_NARROW, x, w, y,
-               (struct linear_args){.adds = 1});
+    add_linear(plan, true, x, w, y, (struct linear_args){.adds = 1});
 }
 
 struct tensor plan_linear_f32(struct plan *plan, struct tensor x, const struct linear_weights *w)
 {
     struct tensor y = new_tensor(plan, x.rows, w->out_cols, sizeof(float));
-    add_linear(plan, KERNEL_LINEAR_F32, KERNEL_LINEAR_F32_NARROW, x, w, y, (struct linear_args){0});
+    add_linear(plan, true, x, w, y, (struct linear_args){0});
     return y;
 }
 
