@@ -50,40 +50,13 @@ check_format() {
     find include src tools tests shaders examples -name '*.[ch]' -exec clang-format --dry-run --Werror {} +
 }
 
-# Counts the cases in the output of "ctest -V": "passed failed skipped". Programs print a line a
-# case as cmocka does; a program that prints none counts as one case, and one that fails without
-# naming a case as one failed.
-count_cases() {
-    awk '
-        function tally(id, text) {
-            if (text ~ /test\(s\)/) return
-            if (text ~ /^\[       OK \] /) ok[id]++
-            else if (text ~ /^\[  FAILED  \] / && !((id, text) in seen)) bad[id]++
-            else if (text ~ /^\[  SKIPPED \] / && !((id, text) in seen)) out[id]++
-            seen[id, text] = 1
-        }
-        /^[0-9]+: / { id = $1 + 0; sub(/^[0-9]+: /, ""); tally(id, $0); next }
-        /^ *[0-9]+\/[0-9]+ +Test +#[0-9]+: / {
-            id = $0; sub(/^[^#]*#/, "", id); id += 0
-            if (/\*\*\*Skipped/) { if (!out[id]) out[id] = 1 }
-            else if (/   Passed /) { if (!ok[id] && !bad[id] && !out[id]) ok[id] = 1 }
-            else if (!bad[id]) bad[id] = 1
-            done[id] = 1
-        }
-        END {
-            for (id in done) { p += ok[id]; f += bad[id]; s += out[id] }
-            print p + 0, f + 0, s + 0
-        }
-    ' "$1"
-}
-
 # Runs the tests of some labels in a build folder and adds up their cases.
 run_tests() { # name, build folder, regular expression of labels, environment settings
     local name=$1 folder=$out/$2 labels=$3 log=$out/${1//[^a-zA-Z0-9]/-}.log p f s start=$SECONDS
     shift 3
     env -u VK_DRIVER_FILES -u VK_ADD_DRIVER_FILES "$@" ctest --test-dir "$folder" -L "^($labels)\$" \
         -V --timeout 900 >"$log" 2>&1 </dev/null || true
-    read -r p f s < <(count_cases "$log")
+    read -r p f s < <(tools/count_cases.sh "$log")
     passed=$((passed + p))
     failed=$((failed + f))
     skipped=$((skipped + s))
@@ -176,7 +149,7 @@ write_layer_settings
 
 check "format" check_format || true
 check "includes" tools/arrows.sh || true
-check "scripts" shellcheck -x tools/*.sh tests/*.sh .ci/run || true
+check "scripts" shellcheck -x tools/*.sh tools/matrix/*.sh tools/matrix/rows/*.sh tests/*.sh .ci/run || true
 
 # Assertions stay on in the tests; the release build, without them, must compile as well.
 if check "build with clang" build clang clang -DCMAKE_BUILD_TYPE=Release -DVKCLIP_FUZZ=ON; then

@@ -1,0 +1,169 @@
+# Sourced by every row of tools/matrix.sh: where things are, and how a row says what it saw.
+# shellcheck shell=bash
+#
+# A row is tools/matrix/rows/NAME.sh, run by bash in the repository's root with its output in a log. Line
+# two is its summary; a line "# quick" makes it one of those tools/check.sh runs. It ends with
+# status 0 when all was well, 77 when it could not be tried (the last line of its output says why),
+# and anything else when something failed. What it saw it says by "line", once or for many devices.
+set -euo pipefail
+. tools/packages.sh
+
+row=$(basename "$0" .sh)
+out=$PWD/build/matrix/$row # of this row alone, kept between runs
+# shellcheck disable=SC2034 # for the rows
+cache=${VKCLIP_MATRIX_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vkclip-matrix}
+mkdir -p "$out" "$cache"
+
+# Adds a line to the table. Columns: proof (ran, compiled, translated or built), versions, kernels, towers, demo,
+# messages, note; what is not given stays empty. A value that begins with FAILED fails the row.
+line() { # environment, column=value...
+    printf '%s' "$1" >>"$out/lines"
+    shift
+    printf '\t%s' "$@" >>"$out/lines"
+    printf '\n' >>"$out/lines"
+    case "$*" in *=FAILED*) has_failed=true ;; esac
+}
+has_failed=false
+
+# The last call of a row: its status.
+end_row() {
+    ! $has_failed
+}
+
+not_run() { # reason
+    echo "$*"
+    exit 77
+}
+
+need_root() {
+    [ "$(id -u)" = 0 ] || not_run "needs root"
+}
+
+# Packages on this machine; a row that cannot have them was not run.
+need_packages() { # package...
+    (install_missing "$out/packages.log" "$@") || not_run "packages cannot be installed: $*"
+}
+
+# ---- builds and tests ------------------------------------------------------------------------
+
+# The build of this machine that the rows share with tools/check.sh.
+native=$PWD/build/check/gcc
+build_native() {
+    need_packages "${build_packages[@]}" "${check_packages[@]}"
+    cmake -S . -B "$native" -G Ninja -DCMAKE_C_COMPILER=gcc -DVKCLIP_TESTS=ON -DVKCLIP_WERROR=ON \
+        -DPython3_EXECUTABLE=/usr/bin/python3 -DCMAKE_BUILD_TYPE=None "-DCMAKE_C_FLAGS=-O2 -g"
+    cmake --build "$native"
+}
+
+# Runs tests of a build folder and prints a cell: "12 passed", with what failed and was skipped.
+# The whole output is appended to LOG, where count_messages finds what validation said.
+run_tests() { # build folder, log, regular expression of test names, environment settings...
+    local folder=$1 log=$2 names=$3 one p f s cell
+    shift 3
+    one=$(mktemp)
+    env -u VK_DRIVER_FILES -u VK_ADD_DRIVER_FILES "$@" ctest --test-dir "$folder" -R "^($names)\$" -V \
+        --timeout 1800 >"$one" 2>&1 </dev/null || true
+    cat "$one" >>"$log"
+    read -r p f s < <(tools/count_cases.sh "$one")
+    rm -f "$one"
+    cell="$p passed"
+    [ "$s" = 0 ] || cell="$cell, $s skipped"
+    [ "$f" = 0 ] || cell="FAILED $f, $cell"
+    [ "$p$f$s" != 000 ] || cell="FAILED: no test ran"
+    echo "$cell"
+}
+
+# Whether the demo model answers as open_clip does; prints a cell.
+run_demo() { # log, command that runs vkclip...
+    local log=$1 said
+    shift
+    if said=$(python3 tests/demo_answers.py "$@" 2>>"$log"); then
+        echo "$said" | tee -a "$log" | tail -n 1
+    else
+        echo "$said" >>"$log"
+        echo "FAILED: $(echo "$said" | tail -n 1)"
+    fi
+}
+
+# Messages of the validation layer in a log, as a cell.
+count_messages() { # log
+    local count
+    count=$(grep -cE '^([0-9]+: )?(Validation (Error|Warning|Performance)|UNASSIGNED|VUID|SYNC|BestPractices)' "$1") || true
+    [ "$count" = 0 ] && echo 0 || echo "FAILED: $count"
+}
+
+# ---- drivers and Debians ---------------------------------------------------------------------
+
+llvmpipe_icd() {
+    local file
+    for file in /usr/share/vulkan/icd.d/lvp_icd."$(uname -m)".json /usr/share/vulkan/icd.d/lvp_icd.json; do
+        [ ! -f "$file" ] || echo "$file"
+    done | head -n 1
+}
+
+# Debian's Chromium carries SwiftShader, the newest validation layer and the Khronos mock driver. The package
+# is unpacked, not installed; prints the folder that holds them.
+chromium_folder() {
+    local folder=$cache/chromium
+    if [ ! -d "$folder/usr/lib/chromium" ]; then
+        mkdir -p "$folder"
+        (cd "$folder" && apt-get download chromium-common && dpkg -x chromium-common_*.deb .) >&2 ||
+            not_run "chromium-common cannot be fetched"
+        (cd "$folder" && basename chromium-common_*.deb | cut -d_ -f2 >version && rm -f ./*.deb)
+    fi
+    echo "$folder/usr/lib/chromium"
+}
+
+chromium_version() {
+    cat "$cache/chromium/version"
+}
+
+# A Debian of its own in the cache: prints its root folder.
+make_chroot() { # suite, package...
+    local suite=$1 root=$cache/chroot/$1
+    shift
+    need_root
+    need_packages debootstrap
+    if [ ! -d "$root" ]; then
+        rm -rf "$root.new"
+        mkdir -p "$cache/chroot"
+        debootstrap --variant=minbase "$suite" "$root.new" >&2 || not_run "debootstrap of $suite failed"
+        mv "$root.new" "$root"
+    fi
+    [ $# = 0 ] || enter_chroot "$root" bash -c "apt-get update && DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y --no-install-recommends $*" >&2 || not_run "packages of $suite cannot be installed: $*"
+    echo "$root"
+}
+
+# Runs a command in a chroot; what is mounted for it goes with it. The repository is at /vkclip,
+# seen read-only through nothing: a row copies what it needs into the chroot.
+enter_chroot() { # root, command...
+    local root=$1
+    shift
+    # shellcheck disable=SC2016 # expanded by the inner shell
+    unshare --mount --fork bash -c 'root=$1; shift
+        mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" || exit
+        exec chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 "$@"' \
+        enter_chroot "$root" "$@" </dev/null
+}
+
+# Libraries of another architecture, unpacked and never run as a system: prints the folder.
+make_sysroot() { # suite, architecture, package...
+    local suite=$1 architecture=$2 root=$cache/sysroot/$1-$2 packages package
+    shift 2
+    need_root
+    need_packages debootstrap qemu-user-static
+    if [ ! -d "$root" ]; then
+        rm -rf "$root.new"
+        mkdir -p "$cache/sysroot"
+        packages=$(IFS=,; echo "$*")
+        debootstrap --foreign --arch="$architecture" --variant=minbase --include="$packages" "$suite" "$root.new" >&2 ||
+            not_run "debootstrap of $suite for $architecture failed"
+        for package in "$root.new"/var/cache/apt/archives/*.deb; do
+            dpkg-deb -x "$package" "$root.new"
+            rm "$package"
+        done
+        mv "$root.new" "$root"
+    fi
+    echo "$root"
+}
