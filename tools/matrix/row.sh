@@ -30,8 +30,9 @@ end_row() {
     ! $has_failed
 }
 
+# Functions that print a folder may call it too, so it speaks where nothing is captured.
 not_run() { # reason
-    echo "$*"
+    echo "$*" >&2
     exit 77
 }
 
@@ -118,33 +119,54 @@ chromium_version() {
     cat "$cache/chromium/version"
 }
 
-# A Debian of its own in the cache: prints its root folder.
+# A Debian of its own in the cache, brought up to date: prints its root folder.
 make_chroot() { # suite, package...
     local suite=$1 root=$cache/chroot/$1
     shift
     need_root
     need_packages debootstrap
-    if [ ! -d "$root" ]; then
-        rm -rf "$root.new"
-        mkdir -p "$cache/chroot"
-        debootstrap --variant=minbase "$suite" "$root.new" >&2 || not_run "debootstrap of $suite failed"
-        mv "$root.new" "$root"
-    fi
-    [ $# = 0 ] || enter_chroot "$root" bash -c "apt-get update && DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y --no-install-recommends $*" >&2 || not_run "packages of $suite cannot be installed: $*"
+    mkdir -p "$cache/chroot"
+    (
+        flock 9
+        if [ ! -d "$root" ]; then
+            rm -rf "$root.new"
+            debootstrap --variant=minbase "$suite" "$root.new" || not_run "debootstrap of $suite failed"
+            mv "$root.new" "$root"
+        fi
+        [ $# = 0 ] || enter_chroot "$root" bash -c "apt-get update && DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y --no-install-recommends $*" || not_run "packages of $suite cannot be installed: $*"
+    ) 9>"$cache/chroot/$suite.lock" >&2
     echo "$root"
 }
 
-# Runs a command in a chroot; what is mounted for it goes with it. The repository is at /vkclip,
-# seen read-only through nothing: a row copies what it needs into the chroot.
+# Debian sid: newest compilers, newest drivers, null hardware. One list of packages, for its rows share it.
+make_sid() {
+    make_chroot sid "${build_packages[@]}" libcmocka-dev python3 libdrm-dev mesa-drm-shim
+}
+
+# Runs a command in a chroot, in the repository, which is seen at /vkclip; what is mounted for it goes with it.
 enter_chroot() { # root, command...
     local root=$1
     shift
+    mkdir -p "$root/vkclip"
     # shellcheck disable=SC2016 # expanded by the inner shell
     unshare --mount --fork bash -c 'root=$1; shift
-        mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" || exit
-        exec chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 "$@"' \
+        mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" && mount --bind . "$root/vkclip" || exit
+        exec chroot "$root" env -i -C /vkclip HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 "$@"' \
         enter_chroot "$root" "$@" </dev/null
+}
+
+# Builds vkclip in a chroot, into a folder of the repository that is seen at the same path in there.
+build_in_chroot() { # root, folder below the repository, cmake settings...
+    local root=$1 folder=$2
+    shift 2
+    enter_chroot "$root" cmake -S . -B "$folder" -G Ninja -DVKCLIP_WERROR=ON "$@"
+    enter_chroot "$root" cmake --build "$folder"
+}
+
+# Version of a package in a chroot.
+version_in_chroot() { # root, package
+    chroot "$1" dpkg-query -W -f "\${Version}" "$2"
 }
 
 # Libraries of another architecture, unpacked and never run as a system: prints the folder.
