@@ -61,7 +61,7 @@ static void read_ids(struct golden *golden, const cJSON *ids)
     const cJSON *text, *id;
     uint32_t total = 0;
     golden->text_count = (uint32_t)cJSON_GetArraySize(ids);
-    assert_in_range(golden->text_count, 1, GOLDEN_MOST_TEXTS);
+    assert_true(golden->text_count >= 1 && golden->text_count <= GOLDEN_MOST_TEXTS);
     golden->ids = malloc(GOLDEN_MOST_TEXTS * 512 * sizeof *golden->ids);
     uint32_t i = 0;
     cJSON_ArrayForEach(text, ids)
@@ -81,7 +81,7 @@ void golden_open(struct golden *golden, const char *path)
     const cJSON *item, *pictures = field(golden->json, "pictures");
     cJSON_ArrayForEach(item, pictures)
     {
-        assert_in_range(golden->picture_count, 0, GOLDEN_MOST_PICTURES - 1);
+        assert_true(golden->picture_count < GOLDEN_MOST_PICTURES);
         snprintf(golden->pictures[golden->picture_count++], sizeof *golden->pictures,
                  "tools/demo/images/%s", item->valuestring);
     }
