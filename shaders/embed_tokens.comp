@@ -11,7 +11,6 @@
 #include "shared/element.glsl"
 #include "shared/kernel_args.h"
 
-layout(constant_id = SPEC_WORKGROUP_WIDTH) const uint WORKGROUP_WIDTH = 64;
 layout(local_size_x_id = SPEC_WORKGROUP_WIDTH) in;
 
 layout(push_constant) uniform Args { embed_tokens_args args; };
@@ -24,7 +23,7 @@ void main()
 {
     const uint row = gl_WorkGroupID.x;
     const token t = tokens[row];
-    for (uint c = gl_LocalInvocationID.x; c < args.width; c += WORKGROUP_WIDTH)
+    for (uint c = gl_LocalInvocationID.x; c < args.width; c += gl_WorkGroupSize.x)
         x[row * args.width + c] =
             float(words[t.id * args.width + c]) + places[t.position * args.width + c];
 }

@@ -12,7 +12,6 @@
 #include "shared/element.glsl"
 #include "shared/kernel_args.h"
 
-layout(constant_id = SPEC_WORKGROUP_WIDTH) const uint WORKGROUP_WIDTH = 64;
 layout(local_size_x_id = SPEC_WORKGROUP_WIDTH) in;
 
 layout(push_constant) uniform Args { patchify_args args; };
@@ -39,7 +38,7 @@ void main()
     const uint image = body / patch_count, index = body % patch_count;
     const uint top = index / across * patch_size, left = index % across * patch_size;
 
-    for (uint i = gl_LocalInvocationID.x; i < patch_cols; i += WORKGROUP_WIDTH) {
+    for (uint i = gl_LocalInvocationID.x; i < patch_cols; i += gl_WorkGroupSize.x) {
         const uint channel = i / (patch_size * patch_size);
         const uint ky = i / patch_size % patch_size, kx = i % patch_size;
         const uint at = ((image * size + top + ky) * size + left + kx) * 3 + channel;
@@ -47,6 +46,6 @@ void main()
         patches[row * patch_cols + i] = OUTPUT(is_cls ? 0.0 : value);
     }
     const uint place = is_cls ? 0 : 1 + index;
-    for (uint c = gl_LocalInvocationID.x; c < args.width; c += WORKGROUP_WIDTH)
+    for (uint c = gl_LocalInvocationID.x; c < args.width; c += gl_WorkGroupSize.x)
         x[row * args.width + c] = places[place * args.width + c];
 }
