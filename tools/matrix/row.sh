@@ -45,6 +45,21 @@ need_packages() { # package...
     (install_missing "$out/packages.log" "$@") || not_run "packages cannot be installed: $*"
 }
 
+package_version() { # package
+    dpkg-query -W -f '${Version}' "$1"
+}
+
+# Runs a check that ends with a summary; prints that as a cell. All of its output goes to the row's log.
+verdict() { # command
+    local said
+    if said=$("$@" 2>&1); then
+        tail -n 1 <<<"$said"
+    else
+        echo "FAILED: $(tail -n 1 <<<"$said")"
+    fi
+    echo "$said" >&2
+}
+
 # ---- builds and tests ------------------------------------------------------------------------
 
 # The build of this machine that the rows share with tools/check.sh.
