@@ -9,7 +9,7 @@
 //              The order of keys is that of the sequence, so a result does not depend on the
 //              tile or on the neighbours in the batch. Eight keys at a time would save
 //              rescaling, but take llvmpipe over ten seconds to compile
-//   checked by tests/test_kernels.c against ref_attention() in tests/reference.c
+//   checked by src/verify/cases.c against ref_attention() in src/verify/reference.c
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

@@ -5,7 +5,7 @@
 //              f32; 3 x [tokens, width] f32
 //   mapping    one workgroup per row; lanes stride over the columns
 //   numerics   one f32 addition
-//   checked by tests/test_kernels.c against ref_embed_tokens() in tests/reference.c
+//   checked by src/verify/cases.c against ref_embed_tokens() in src/verify/reference.c
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "shared/element.glsl"

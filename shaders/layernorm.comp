@@ -7,7 +7,7 @@
 //   numerics   f32, two passes, and both relative to the row's first element: E[x^2] - mean^2
 //              cancels when |mean| is large, and so does a long sum of large numbers. Division
 //              and square root rather than inversesqrt, which may be off by 2 ulp
-//   checked by tests/test_kernels.c against ref_layernorm() in tests/reference.c
+//   checked by src/verify/cases.c against ref_layernorm() in src/verify/reference.c
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "shared/element.glsl"

@@ -9,7 +9,7 @@
 //   numerics   products and sums in f32 whatever the storage type; one sum an output, from the
 //              first input to the last: a row's result depends neither on its place nor on the
 //              tile
-//   checked by tests/test_kernels.c against ref_linear() in tests/reference.c
+//   checked by src/verify/cases.c against ref_linear() in src/verify/reference.c
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

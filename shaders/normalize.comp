@@ -4,7 +4,7 @@
 //   bindings   0 x [sequences, cols] f32; 3 y [sequences, cols] f32; 4 counts
 //   mapping    LANES_PER_ROW lanes stride over the columns of a row
 //   numerics   f32; the bound is that of torch.nn.functional.normalize
-//   checked by tests/test_kernels.c against ref_normalize() in tests/reference.c
+//   checked by src/verify/cases.c against ref_normalize() in src/verify/reference.c
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "shared/kernel_args.h"

@@ -6,7 +6,7 @@
 //              f32; 2 patches [tokens, 3 * patch * patch]; 3 x [tokens, width] f32; 4 counts
 //   mapping    one workgroup per row; lanes stride over the columns
 //   numerics   f32; scale and shift are rounded from double
-//   checked by tests/test_kernels.c against ref_patchify() in tests/reference.c
+//   checked by src/verify/cases.c against ref_patchify() in src/verify/reference.c
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "shared/element.glsl"

@@ -366,6 +366,11 @@ bool plan_layout(struct plan *plan, uint64_t *arena_bytes, vkclip_error *err)
     return true;
 }
 
+enum kernel plan_first_kernel(const struct plan *plan)
+{
+    return plan->steps[0].kernel;
+}
+
 struct gpu_range plan_tensor_range(const struct plan *plan, struct tensor tensor,
                                    struct gpu_buffer *arena)
 {

@@ -121,6 +121,9 @@ bool plan_run(struct plan *plan, const struct plan_run *run, vkclip_error *err);
 // Adds time and work of the last run of a timed plan to rows by kernel name.
 void plan_add_times(const struct plan *plan, vkclip_kernel_time rows[KERNEL_COUNT]);
 
+// Which variant the first step got.
+enum kernel plan_first_kernel(const struct plan *plan);
+
 // Where a tensor lies after plan_layout, rows packed: to fill inputs and to look inside.
 struct gpu_range plan_tensor_range(const struct plan *plan, struct tensor tensor,
                                    struct gpu_buffer *arena);

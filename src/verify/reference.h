@@ -1,6 +1,6 @@
 // reference.h: each kernel in plain C and double precision, the oracle the shaders are held to.
-#ifndef VKCLIP_TEST_REFERENCE_H
-#define VKCLIP_TEST_REFERENCE_H
+#ifndef VKCLIP_VERIFY_REFERENCE_H
+#define VKCLIP_VERIFY_REFERENCE_H
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-#include "reference.h"
+#include "verify/reference.h"
 
 #include <math.h>
 

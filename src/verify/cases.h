@@ -1,0 +1,28 @@
+// cases.h: what every kernel is tried on: sizes around its tiles, the sizes of the model, and
+// values that break what is computed carelessly.
+//
+// Bounds have reasons, written where they are: roundings of 2^-24 in f32, 2^-11 where an output is
+// stored as fp16, times the length of a sum.
+#ifndef VKCLIP_VERIFY_CASES_H
+#define VKCLIP_VERIFY_CASES_H
+
+#include "verify/rig.h"
+
+enum case_group {
+    CASES_LINEAR_SIZES,
+    CASES_LINEAR_ENDINGS, // bias, scale, GELU, addition, f32 output
+    CASES_LINEAR_DEPTH,
+    CASES_GELU,
+    CASES_LAYERNORM,
+    CASES_NORMALIZE,
+    CASES_ATTENTION,
+    CASES_ATTENTION_SMALL, // for heads of another width than the models'
+    CASES_PATCHIFY,
+    CASES_EMBED_TOKENS,
+    CASES_COUNT,
+};
+
+// Runs a group; every comparison is reported. Fails only where a case could not be run.
+bool cases_run(struct rig *rig, enum case_group group, vkclip_error *err);
+
+#endif
