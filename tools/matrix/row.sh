@@ -101,6 +101,17 @@ run_demo() { # log, command that runs vkclip...
     fi
 }
 
+# Settings of the validation layer: core and synchronization validation, said on standard output. For
+# VK_LAYER_SETTINGS_PATH, with VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation.
+write_validation_settings() { # file
+    cat >"$1" <<'END'
+khronos_validation.debug_action = VK_DBG_LAYER_ACTION_LOG_MSG
+khronos_validation.log_filename = stdout
+khronos_validation.report_flags = error,warn,perf
+khronos_validation.validate_sync = true
+END
+}
+
 # Messages of the validation layer in a log, as a cell.
 count_messages() { # log
     local count
@@ -156,7 +167,8 @@ make_chroot() { # suite, package...
 
 # Debian sid: newest compilers, newest drivers, null hardware. One list of packages, for its rows share it.
 make_sid() {
-    make_chroot sid "${build_packages[@]}" libcmocka-dev python3 libdrm-dev mesa-drm-shim
+    make_chroot sid "${build_packages[@]}" libcmocka-dev python3 libdrm-dev mesa-drm-shim \
+        vulkan-validationlayers
 }
 
 # Runs a command in a chroot, in the repository, which is seen at /vkclip; what is mounted for it goes with it.

@@ -9,14 +9,17 @@ enter_chroot "$root" bash -c "gcc -std=c11 -D_GNU_SOURCE -O2 -fPIC -shared -fvis
     -Wshadow -Wconversion -Werror -isystem /usr/include/libdrm -o $folder/libintel_shim.so tests/shim/*.c"
 mesa=$(version_in_chroot "$root" mesa-vulkan-drivers)
 
-# vkclip on the part, without caches, so that everything is compiled.
+write_validation_settings "$out/vk_layer_settings.txt"
+
+# vkclip on the part, validated, without caches, so that everything is compiled.
 run_on() { # part, arguments...
     local part=$1
     shift
     rm -rf "$out/cache"
     enter_chroot "$root" env INTEL_SHIM="$part" LD_PRELOAD="/vkclip/$folder/libintel_shim.so" \
         VK_ICD_FILENAMES=/usr/share/vulkan/icd.d/intel_icd.json MESA_SHADER_CACHE_DISABLE=true \
-        XDG_CACHE_HOME="/vkclip/$folder/cache" INTEL_DEBUG=cs timeout 300 "$folder/build/vkclip" "$@"
+        XDG_CACHE_HOME="/vkclip/$folder/cache" VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation \
+        VK_LAYER_SETTINGS_PATH="/vkclip/$folder/vk_layer_settings.txt" INTEL_DEBUG=cs timeout 300 "$folder/build/vkclip" "$@"
 }
 
 # What the compiler says of each shader it has made, as one line a shader: width, instructions, spills, fills.
@@ -53,7 +56,8 @@ for part in tigerlake alchemist lunarlake battlemage; do
     fi
     for precision in fp32 fp16; do
         line "${said%%=*}, $precision" proof=compiled versions="Mesa $mesa" \
-            kernels="$(compile "$part" $precision)" note="${said#*=}"
+            kernels="$(compile "$part" $precision)" \
+            messages="$(count_messages "$out/$part-$precision.log")" note="${said#*=}"
     done
 done
 end_row
