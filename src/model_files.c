@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/disk.h"
 #include "host/resize.h"
 
 // By the names open_clip and Hugging Face publish, preferred first.
@@ -58,9 +59,9 @@ static bool split_path(struct model_paths *paths, const char *path, vkclip_error
     if (!S_ISREG(facts.st_mode))
         return fail(err, VKCLIP_ERROR_FILE, "%s: is not a regular file or a directory", path);
     strcpy(paths->weights, path);
-    char *slash = strrchr(paths->directory, '/');
-    if (slash)
-        slash[slash == paths->directory] = '\0'; // the root keeps its slash
+    size_t directory_bytes = disk_directory_bytes(path);
+    if (directory_bytes)
+        paths->directory[directory_bytes] = '\0';
     else
         strcpy(paths->directory, ".");
     return true;

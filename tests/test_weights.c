@@ -11,14 +11,14 @@
 
 // ---- system calls that misbehave -------------------------------------------------------------
 
-// The linker puts these in front of the library's calls (--wrap).
+// The linker puts this in front of the library's calls (--wrap).
 static enum { READ_WELL, READ_SHORT, READ_INTERRUPTED, READ_BROKEN } read_mode;
 static int reads_before_failure, interruptions;
 
-ssize_t __real_pread64(int file, void *out, size_t count, int64_t at);
-ssize_t __wrap_pread64(int file, void *out, size_t count, int64_t at);
+ptrdiff_t __real_disk_read(int file, void *out, size_t count, uint64_t at);
+ptrdiff_t __wrap_disk_read(int file, void *out, size_t count, uint64_t at);
 
-ssize_t __wrap_pread64(int file, void *out, size_t count, int64_t at)
+ptrdiff_t __wrap_disk_read(int file, void *out, size_t count, uint64_t at)
 {
     if (read_mode == READ_SHORT && count > 1)
         count = 1 + count / 3;
@@ -30,7 +30,7 @@ ssize_t __wrap_pread64(int file, void *out, size_t count, int64_t at)
         errno = EIO;
         return -1;
     }
-    return __real_pread64(file, out, count, at);
+    return __real_disk_read(file, out, count, at);
 }
 
 // ---- safetensors files -----------------------------------------------------------------------

@@ -1,13 +1,14 @@
 // cache.c: the driver's compiled pipelines on disk. Any doubt about a file means starting empty.
 #include "gpu/internal.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/disk.h"
 
 #define MAX_CACHE_BYTES (64u << 20)
 
@@ -43,20 +44,20 @@ static void cache_path(const struct gpu *gpu, const char *directory, char *path,
 static unsigned char *read_cache(const char *path, size_t *payload_bytes)
 {
     // A link could have been planted in a shared directory.
-    int file = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int file = disk_open(path, DISK_REFUSE_LINKS);
     if (file < 0)
         return NULL;
     struct cache_header header;
     struct stat facts;
     unsigned char *payload = NULL;
     if (fstat(file, &facts) == 0 && S_ISREG(facts.st_mode) &&
-        read(file, &header, sizeof header) == (ssize_t)sizeof header &&
+        disk_read(file, &header, sizeof header, 0) == (ptrdiff_t)sizeof header &&
         memcmp(header.magic, cache_magic, sizeof cache_magic) == 0 &&
         header.payload_bytes <= MAX_CACHE_BYTES &&
         (uint64_t)facts.st_size == sizeof header + header.payload_bytes) {
         size_t count = (size_t)header.payload_bytes;
         payload = malloc(count + 1);
-        if (payload && (read(file, payload, count) != (ssize_t)count ||
+        if (payload && (disk_read(file, payload, count, sizeof header) != (ptrdiff_t)count ||
                         fnv1a(payload, count, FNV1A_START) != header.payload_hash)) {
             free(payload);
             payload = NULL;
@@ -109,37 +110,31 @@ void gpu_cache_load(struct gpu *gpu, const char *directory)
     free(payload);
 }
 
-static bool write_all(int file, const void *bytes, size_t count)
-{
-    const unsigned char *next = bytes;
-    while (count > 0) {
-        ssize_t written = write(file, next, count);
-        if (written <= 0)
-            return false;
-        next += written;
-        count -= (size_t)written;
-    }
-    return true;
-}
-
 // Written beside its place under an unpredictable name, then renamed: readers see the old file
 // or the new one.
 static bool write_cache(const char *path, const unsigned char *payload, size_t count)
 {
     char temporary[4200];
     snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
-    int file = mkstemp(temporary);
-    if (file < 0)
+    int descriptor = mkstemp(temporary);
+    if (descriptor < 0)
         return false;
+    FILE *file = fdopen(descriptor, "wb");
+    if (!file) {
+        close(descriptor);
+        unlink(temporary);
+        return false;
+    }
     struct cache_header header = {
         .payload_bytes = count,
         .payload_hash = fnv1a(payload, count, FNV1A_START),
     };
     memcpy(header.magic, cache_magic, sizeof cache_magic);
-    bool is_written = write_all(file, &header, sizeof header) && write_all(file, payload, count) &&
-                      fsync(file) == 0;
-    is_written = close(file) == 0 && is_written;
-    if (is_written && rename(temporary, path) == 0)
+    bool is_written = fwrite(&header, sizeof header, 1, file) == 1 &&
+                      fwrite(payload, count, 1, file) == 1 && fflush(file) == 0 &&
+                      disk_flush(descriptor);
+    is_written = fclose(file) == 0 && is_written;
+    if (is_written && disk_replace(temporary, path))
         return true;
     unlink(temporary);
     return false;

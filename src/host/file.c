@@ -1,11 +1,12 @@
 #include "host/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/disk.h"
 
 // A path that fills the whole message would leave no room for the reason.
 #define MOST_SHOWN 200
@@ -23,10 +24,9 @@ static bool refuse(const char *path, const char *why, vkclip_error *err)
 
 bool file_open(const char *path, int *handle, uint64_t *size_bytes, vkclip_error *err)
 {
-    // O_NONBLOCK keeps open() from waiting for the writer of a FIFO; regular files ignore it.
-    int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    int file = disk_open(path, DISK_FOLLOW_LINKS);
     if (file < 0)
-        return refuse(path, strerror(errno), err);
+        return refuse(path, errno == EISDIR ? "is a directory" : strerror(errno), err);
 
     struct stat facts;
     if (fstat(file, &facts) != 0) {
@@ -51,7 +51,7 @@ bool file_read(int handle, const char *path, uint64_t offset_bytes, void *out, s
     uint8_t *next = out;
     size_t left = byte_count;
     while (left > 0) {
-        ssize_t got = pread(handle, next, left, (off_t)offset_bytes);
+        ptrdiff_t got = disk_read(handle, next, left, offset_bytes);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
