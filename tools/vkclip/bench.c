@@ -2,10 +2,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include "images.h"
 #include "output.h"
+#include "platform.h"
 #include "report.h"
 #include "session.h"
 
@@ -140,18 +140,6 @@ static bool profile(struct bench *bench, bool is_image, struct profile *result, 
            is_done;
 }
 
-static uint64_t peak_memory_bytes(void)
-{
-    struct rusage usage;
-    if (getrusage(RUSAGE_SELF, &usage) != 0)
-        return 0;
-#ifdef __APPLE__
-    return (uint64_t)usage.ru_maxrss;
-#else
-    return (uint64_t)usage.ru_maxrss * 1024;
-#endif
-}
-
 static double profile_milliseconds(const struct profile *profile)
 {
     double sum = 0.0;
@@ -198,7 +186,7 @@ static void print_table(struct text *text, const struct bench *bench)
     text_add(text,
              "peak memory  %.0f MB of the process, of the device %.0f MB for weights and "
              "%.0f MB for activations\n",
-             (double)peak_memory_bytes() * 1e-6, (double)facts->weights_bytes * 1e-6,
+             (double)platform_peak_memory_bytes() * 1e-6, (double)facts->weights_bytes * 1e-6,
              (double)facts->arena_bytes * 1e-6);
     add_profile_table(text, "image kernels", bench->image_batch, &bench->image_profile);
     add_profile_table(text, "text kernels", bench->text_batch, &bench->text_profile);
@@ -230,7 +218,7 @@ static void print_json(struct text *text, const struct bench *bench)
     text_add(text,
              ", \"peak_memory_bytes\": %" PRIu64 ", \"weights_bytes\": %" PRIu64
              ", \"arena_bytes\": %" PRIu64 ", \"measurements\": [",
-             peak_memory_bytes(), facts->weights_bytes, facts->arena_bytes);
+             platform_peak_memory_bytes(), facts->weights_bytes, facts->arena_bytes);
     for (size_t i = 0; i < bench->measurement_count; i++) {
         const struct measurement *m = &bench->measurements[i];
         text_add(text, "%s{\"what\": \"%s\", \"batch\": %zu, \"median_s\": %.9g, \"per_s\": %.9g}",

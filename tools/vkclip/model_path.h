@@ -1,4 +1,5 @@
-// model_path.h: where models and caches are looked for. The only file that reads the environment.
+// model_path.h: where models and caches are looked for. With platform_*.c the only files that
+// read the environment.
 #ifndef VKCLIP_MODEL_PATH_H
 #define VKCLIP_MODEL_PATH_H
 
@@ -9,8 +10,8 @@
 // directory where it is there.
 bool model_path_find(char *path, size_t capacity_bytes);
 
-// Finds ${XDG_CACHE_HOME:-~/.cache}/vkclip and creates it for the user alone where it is
-// missing. Returns false when there is none to use.
+// Finds ${XDG_CACHE_HOME:-~/.cache}/vkclip, on Windows %LOCALAPPDATA%\vkclip, and creates it for
+// the user alone where it is missing. Returns false when there is none to use.
 bool cache_directory_find(char *path, size_t capacity_bytes);
 
 #endif

@@ -1,7 +1,6 @@
 #include "output.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "platform.h"
 #include "progress.h"
 #include "report.h"
 #include "vkclip.h"
@@ -21,8 +21,9 @@ static int output_errno; // why standard output failed first; 0: it has not
 
 static bool write_all(int file, const char *bytes, size_t byte_count)
 {
+    const size_t most = 1u << 30; // what every write() takes
     while (byte_count > 0) {
-        ssize_t written = write(file, bytes, byte_count);
+        ssize_t written = write(file, bytes, (unsigned)(byte_count < most ? byte_count : most));
         if (written < 0 && errno == EINTR)
             continue;
         if (written <= 0)
@@ -62,38 +63,22 @@ enum exit_status output_finish(enum exit_status status)
 
 // ---- signals -------------------------------------------------------------------------------
 
-static const int ending_signals[] = {SIGINT, SIGTERM, SIGHUP};
 static char *volatile half_written_path;
+static volatile sig_atomic_t half_written_file;
 
 static void end_by_signal(int number)
 {
-    if (half_written_path)
+    if (half_written_path) {
+        close(half_written_file); // Windows removes no open file
         unlink(half_written_path);
+    }
     progress_hide();
-    // SA_RESETHAND restored the default, which ends the program as its parent expects to see.
     raise(number);
 }
 
 void output_init(void)
 {
-    struct sigaction action = {.sa_handler = end_by_signal, .sa_flags = (int)SA_RESETHAND};
-    sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof ending_signals / sizeof *ending_signals; i++) {
-        struct sigaction before;
-        sigaction(ending_signals[i], NULL, &before);
-        if (before.sa_handler != SIG_IGN) // as nohup leaves it
-            sigaction(ending_signals[i], &action, NULL);
-    }
-    // A closed pipe and a full quota come back from write() instead.
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN);
-
-    // A closed standard stream would give its number to the next file that is opened. These
-    // stand-ins fail as the closed ones would, except that messages have nowhere to go.
-    static const int modes[3] = {O_WRONLY, O_RDONLY, O_WRONLY};
-    for (int file = 0; file < 3; file++)
-        if (fcntl(file, F_GETFD) < 0 && open("/dev/null", modes[file]) != file)
-            abort();
+    platform_init(end_by_signal);
 }
 
 // ---- .npy files ----------------------------------------------------------------------------
@@ -107,17 +92,12 @@ static bool fail_with_errno(const struct npy *npy)
 // Creates the temporary file with the mode the target has or would get.
 static bool create_temporary(struct npy *npy)
 {
-    mode_t mask = umask(0);
-    umask(mask);
     struct stat target;
-    mode_t mode = 0666 & ~mask;
-    if (stat(npy->path, &target) == 0) {
-        if (!S_ISREG(target.st_mode)) {
-            report_error("%s: %s", npy->path,
-                         S_ISDIR(target.st_mode) ? "is a directory" : "is not a regular file");
-            return false;
-        }
-        mode = target.st_mode & 0777;
+    bool is_there = stat(npy->path, &target) == 0;
+    if (is_there && !S_ISREG(target.st_mode)) {
+        report_error("%s: %s", npy->path,
+                     S_ISDIR(target.st_mode) ? "is a directory" : "is not a regular file");
+        return false;
     }
 
     size_t capacity = strlen(npy->path) + sizeof ".XXXXXX";
@@ -129,26 +109,25 @@ static bool create_temporary(struct npy *npy)
     snprintf(path, capacity, "%s.XXXXXX", npy->path);
 
     // A signal between the creation and the note of it would leave the file behind.
-    sigset_t held, before;
-    sigfillset(&held);
-    sigprocmask(SIG_BLOCK, &held, &before);
+    platform_hold_signals(true);
     npy->file = mkstemp(path);
-    if (npy->file >= 0)
+    if (npy->file >= 0) {
+        half_written_file = npy->file;
         half_written_path = npy->temporary_path = path;
-    sigprocmask(SIG_SETMASK, &before, NULL);
+    }
+    platform_hold_signals(false);
 
     if (npy->file < 0) {
         free(path);
         return fail_with_errno(npy);
     }
-    return fchmod(npy->file, mode) == 0 || fail_with_errno(npy);
+    return platform_set_mode(npy->file, is_there ? &target : NULL) || fail_with_errno(npy);
 }
 
 bool npy_open(struct npy *npy, const char *path)
 {
     // The target of a link is replaced, not the link.
-    char *resolved = realpath(path, NULL);
-    *npy = (struct npy){.path = resolved ? resolved : strdup(path), .file = -1};
+    *npy = (struct npy){.path = platform_resolve(path), .file = -1};
     if (!npy->path) {
         report_out_of_memory();
         return false;
@@ -194,12 +173,11 @@ bool npy_commit(struct npy *npy)
 {
     if (npy->is_failed)
         return false;
-    // Some file systems refuse fsync; the data is then as safe as it gets.
-    if (fsync(npy->file) != 0 && errno != EINVAL)
+    if (!platform_flush(npy->file))
         return fail_with_errno(npy);
     int file = npy->file;
     npy->file = -1;
-    if (close(file) != 0 || rename(npy->temporary_path, npy->path) != 0)
+    if (close(file) != 0 || !platform_replace(npy->temporary_path, npy->path))
         return fail_with_errno(npy);
     half_written_path = NULL;
     free(npy->temporary_path);

@@ -46,7 +46,7 @@ void progress_show(size_t done)
                  (unsigned)(left / 60), (unsigned)(left % 60));
     }
     is_visible = 1;
-    dprintf(STDERR_FILENO, "%s", line);
+    fputs(line, stderr);
 }
 
 void progress_hide(void)

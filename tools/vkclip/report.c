@@ -2,7 +2,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "progress.h"
 #include "text.h"
@@ -20,7 +19,7 @@ static void write_line(const char *prefix, const char *message)
     struct text line = {0};
     text_add_plain(&line, message);
     progress_hide();
-    dprintf(STDERR_FILENO, "%s%s\n", prefix, line.bytes ? line.bytes : "");
+    fprintf(stderr, "%s%s\n", prefix, line.bytes ? line.bytes : "");
     text_finish(&line);
 }
 
