@@ -18,7 +18,7 @@ static int get_parameter(const struct shim_part *part, const struct drm_i915_get
         *get->value = part->revision;
         return 0;
     case I915_PARAM_CS_TIMESTAMP_FREQUENCY:
-        *get->value = SHIM_CLOCK_HZ;
+        *get->value = (int)part->clock_hz;
         return 0;
     case I915_PARAM_MMAP_GTT_VERSION:
         *get->value = 4; // from here on there are map offsets
@@ -57,11 +57,11 @@ static int get_context_parameter(struct drm_i915_gem_context_param *get)
 }
 
 // The one register this driver lets programs read is the clock.
-static int read_clock(struct drm_i915_reg_read *read)
+static int read_clock(const struct shim_part *part, struct drm_i915_reg_read *read)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    read->val = shim_clock(&now);
+    read->val = shim_clock(part, &now);
     return 0;
 }
 
@@ -237,7 +237,7 @@ int shim_i915(const struct shim_part *part, unsigned long request, void *argumen
         tiling->tiling_mode = I915_TILING_NONE;
         return part->local_bytes ? -EOPNOTSUPP : 0;
     case DRM_IOCTL_I915_REG_READ:
-        return read_clock(argument);
+        return read_clock(part, argument);
     case DRM_IOCTL_I915_GEM_CONTEXT_DESTROY:
     case DRM_IOCTL_I915_GEM_CONTEXT_SETPARAM:
     case DRM_IOCTL_I915_GEM_VM_DESTROY:

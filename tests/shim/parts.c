@@ -1,5 +1,5 @@
-// The parts that can be pretended, one of each of Intel's Vulkan generations that Mesa compiles
-// for. Sizes from Intel's product pages; identifiers from the PCI id list.
+// The parts that can be pretended, one of each generation that ANV compiles for. Sizes as Intel
+// publishes them, identifiers of the PCI id list; none of them changes what is compiled.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,14 +7,71 @@
 #include "shim.h"
 
 static const struct shim_part parts[] = {
-    // Gen12: integrated graphics of Core i7-1185G7 (Iris Xe, 96 units)
-    {"tigerlake", "i915", 0x9a49, 1, 12, 0, 6, 16, 8, 0},
-    // Gen12.5: Arc A770, 16 GB
-    {"alchemist", "i915", 0x56a0, 8, 12, 55, 32, 16, 32, (uint64_t)16 << 30},
-    // Xe2: integrated graphics of Core Ultra 7 258V (Arc 140V)
-    {"lunarlake", "xe", 0x64a0, 4, 20, 4, 8, 8, 8, 0},
-    // Xe2: Arc B580, 12 GB
-    {"battlemage", "xe", 0xe20b, 0, 20, 1, 20, 8, 20, (uint64_t)12 << 30},
+    // Gen9, integrated: UHD Graphics 630 of Core i7-8700
+    {.name = "coffeelake",
+     .driver = "i915",
+     .device_id = 0x3e92,
+     .revision = 0,
+     .slice_count = 1,
+     .core_count = 3,
+     .units_per_core = 8,
+     .clock_hz = 12000000},
+    // Gen12, integrated: Iris Xe of Core i7-1185G7
+    {.name = "tigerlake",
+     .driver = "i915",
+     .device_id = 0x9a49,
+     .revision = 1,
+     .slice_count = 1,
+     .core_count = 6,
+     .units_per_core = 16,
+     .clock_hz = 19200000},
+    // Gen12.5, a card: Arc A770, 16 GB
+    {.name = "alchemist",
+     .driver = "i915",
+     .device_id = 0x56a0,
+     .revision = 8,
+     .slice_count = 8,
+     .core_count = 32,
+     .units_per_core = 16,
+     .clock_hz = 19200000,
+     .local_bytes = (uint64_t)16 << 30},
+    // Xe2, integrated: Arc 140V of Core Ultra 7 258V
+    {.name = "lunarlake",
+     .driver = "xe",
+     .device_id = 0x64a0,
+     .revision = 4,
+     .ip_major = 20,
+     .ip_minor = 4,
+     .slice_count = 2,
+     .core_count = 8,
+     .units_per_core = 8,
+     .l3_bank_count = 8,
+     .clock_hz = 19200000},
+    // Xe2, a card: Arc B580, 12 GB
+    {.name = "battlemage",
+     .driver = "xe",
+     .device_id = 0xe20b,
+     .revision = 0,
+     .ip_major = 20,
+     .ip_minor = 1,
+     .slice_count = 5,
+     .core_count = 20,
+     .units_per_core = 8,
+     .l3_bank_count = 20,
+     .clock_hz = 19200000,
+     .local_bytes = (uint64_t)12 << 30},
+    // Xe3, integrated: Arc B390 of Core Ultra X9 388H
+    {.name = "pantherlake",
+     .driver = "xe",
+     .device_id = 0xb080,
+     .revision = 4,
+     .ip_major = 30,
+     .ip_minor = 0,
+     .slice_count = 2,
+     .core_count = 12,
+     .units_per_core = 8,
+     .l3_bank_count = 16,
+     .clock_hz = 19200000},
 };
 
 const struct shim_part *shim_part(void)
@@ -30,10 +87,10 @@ const struct shim_part *shim_part(void)
     exit(1);
 }
 
-uint64_t shim_clock(const struct timespec *time)
+uint64_t shim_clock(const struct shim_part *part, const struct timespec *time)
 {
-    return (uint64_t)time->tv_sec * SHIM_CLOCK_HZ +
-           (uint64_t)time->tv_nsec * (SHIM_CLOCK_HZ / 100000) / 10000;
+    return (uint64_t)time->tv_sec * part->clock_hz +
+           (uint64_t)time->tv_nsec * (part->clock_hz / 100000) / 10000;
 }
 
 // Keys of the table in Intel's firmware interface.
@@ -49,7 +106,7 @@ uint32_t shim_hardware_table(const struct shim_part *part, const uint32_t **word
 {
     static uint32_t table[15];
     const uint32_t pairs[][2] = {
-        {MAX_SLICES, (part->core_count + 3) / 4},
+        {MAX_SLICES, part->slice_count},
         {MAX_DUAL_SUBSLICES, part->core_count},
         {UNITS_PER_DUAL_SUBSLICE, part->units_per_core},
         {PIXEL_PIPES_PER_SLICE, 2},

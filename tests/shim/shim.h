@@ -16,10 +16,12 @@ struct shim_part {
     uint16_t device_id; // PCI, vendor 0x8086
     uint8_t revision;
     uint16_t ip_major, ip_minor; // graphics version, asked by xe only
-    uint32_t core_count;         // Xe cores, called dual subslices before Xe2
-    uint32_t units_per_core;     // execution units in each
-    uint32_t l3_bank_count;
-    uint64_t local_bytes; // memory on the card, 0 when it shares the machine's
+    uint32_t slice_count;
+    uint32_t core_count;     // Xe cores, called dual subslices before Xe2
+    uint32_t units_per_core; // execution units in each
+    uint32_t l3_bank_count;  // asked by xe only
+    uint32_t clock_hz;       // of time stamps
+    uint64_t local_bytes;    // memory on the card, 0 when it shares the machine's
 };
 
 // The part INTEL_SHIM names; ends the process with a message when it names none.
@@ -31,9 +33,8 @@ uint32_t shim_hardware_table(const struct shim_part *part, const uint32_t **word
 // System memory the machine is said to have: enough that no budget stands in the way.
 #define SHIM_SYSTEM_BYTES ((uint64_t)16 << 30)
 
-// All parts here have this clock for time stamps; what it shows at a time.
-#define SHIM_CLOCK_HZ 19200000
-uint64_t shim_clock(const struct timespec *time);
+// What the clock for time stamps shows at a time.
+uint64_t shim_clock(const struct shim_part *part, const struct timespec *time);
 
 // Buffer objects: parts of one file in memory, made when asked for, given back when closed.
 int shim_object_create(uint64_t size_bytes, uint32_t *handle);

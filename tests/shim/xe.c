@@ -67,7 +67,7 @@ static int answer_gts(const struct shim_part *part, struct drm_xe_device_query *
     struct drm_xe_gt *gt = answer.info.gt_list;
     answer.info.num_gt = 1;
     gt->type = DRM_XE_QUERY_GT_TYPE_MAIN;
-    gt->reference_clock = SHIM_CLOCK_HZ;
+    gt->reference_clock = part->clock_hz;
     gt->near_mem_regions = part->local_bytes ? 2 : 1;
     gt->far_mem_regions = part->local_bytes ? 1 : 0;
     gt->ip_ver_major = part->ip_major;
@@ -103,7 +103,7 @@ static int answer_topology(const struct shim_part *part, struct drm_xe_device_qu
     return shim_answer(answer, sizeof(answer), query->data, &query->size);
 }
 
-static int answer_cycles(struct drm_xe_device_query *query)
+static int answer_cycles(const struct shim_part *part, struct drm_xe_device_query *query)
 {
     struct drm_xe_query_engine_cycles answer;
     struct timespec now;
@@ -111,7 +111,7 @@ static int answer_cycles(struct drm_xe_device_query *query)
         memcpy(&answer, POINTER(query->data), sizeof(answer));
         clock_gettime(answer.clockid, &now);
         answer.cpu_timestamp = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-        answer.engine_cycles = shim_clock(&now);
+        answer.engine_cycles = shim_clock(part, &now);
         answer.cpu_delta = 0;
         answer.width = 36;
     }
@@ -144,7 +144,7 @@ static int answer_query(const struct shim_part *part, struct drm_xe_device_query
     case DRM_XE_DEVICE_QUERY_GT_TOPOLOGY:
         return answer_topology(part, query);
     case DRM_XE_DEVICE_QUERY_ENGINE_CYCLES:
-        return answer_cycles(query);
+        return answer_cycles(part, query);
     case DRM_XE_DEVICE_QUERY_UC_FW_VERSION:
         return answer_firmware(query);
     default: // performance counters and protected content

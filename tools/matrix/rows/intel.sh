@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Intel's compiler (ANV) on null hardware, Gen12, Gen12.5 and Xe2: every pipeline compiles
+# Intel's compiler (ANV) on null hardware, Gen9, Gen12, Xe2 and Xe3: every pipeline compiles
 . tools/matrix/row.sh
 
 folder=build/matrix/$row
@@ -49,7 +49,7 @@ print(device["name"] + "=subgroup {}, {} KiB shared, {} tier".format(device["sub
     device["shared_memory_bytes"] // 1024, "fp16" if device["fp16_storage"] else "fp32"))'
 }
 
-for part in tigerlake alchemist lunarlake battlemage; do
+for part in coffeelake tigerlake alchemist lunarlake battlemage pantherlake; do
     if ! said=$(describe "$part"); then
         line "$part" proof="FAILED: no device" versions="Mesa $mesa"
         continue
