@@ -339,7 +339,7 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_call(VkDevice device,
     return find_call(find_object(device), 0, name);
 }
 
-VK_LAYER_EXPORT VKAPI_ATTR VkResult VKAPI_CALL
+__attribute__((visibility("default"))) VKAPI_ATTR VkResult VKAPI_CALL
 vkNegotiateLoaderLayerInterfaceVersion(VkNegotiateLayerInterface *interface)
 {
     interface->loaderLayerInterfaceVersion = CURRENT_LOADER_LAYER_INTERFACE_VERSION;

@@ -39,10 +39,12 @@ struct layer_hook {
     PFN_vkVoidFunction function;
 };
 // Through an assignment to PFN_<call>, so that a wrong signature does not compile.
+// clang-format off: its versions disagree about the braces
 #define HOOK(call, function_)                                           \
     {                                                                   \
 #call, (PFN_vkVoidFunction)(1 ? (function_) : (PFN_##call)NULL) \
     }
+// clang-format on
 
 struct layer_stage {
     const struct layer_hook *hooks; // ends with a NULL name
