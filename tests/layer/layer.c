@@ -10,7 +10,8 @@
 #include <vulkan/vk_layer.h>
 
 // Nearest to the program first.
-static const struct layer_stage *const stages[] = {&limits_stage};
+static const struct layer_stage *const stages[] = {&limits_stage, &fault_stage,
+                                                   &fault_objects_stage};
 #define STAGE_COUNT (sizeof stages / sizeof *stages)
 
 // The calls of an instance and its physical devices that stages may hook or make. What is behind

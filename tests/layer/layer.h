@@ -6,8 +6,25 @@
 // NAME=VALUE separated by ';', read when an instance is created. Without clauses calls pass
 // unchanged; a clause that cannot be read ends the process, so that no test passes by a typo.
 //
-//   clause         where      what
-//   profile=FILE   limits.c   be the device that FILE describes, and enforce what it says
+//   limits.c
+//   profile=FILE   be the device that FILE describes, and enforce what it says
+//
+//   fault.c
+//   fail=CALL:N:RESULT[:on]   the Nth use of CALL gives RESULT, with ":on" every later one too; may
+//                             be repeated
+//   lose=submit:N, wait:N, map:N   the device is lost at the Nth use of that call
+//   swallow=submit:N   the Nth submit is never done. A wait for it ends in VK_TIMEOUT at once, and
+//                      any later call ends the process
+//   delay=submit:N:MS  the Nth submit takes so much longer
+//   count=FILE         write how often each call was used when the instance is destroyed
+//
+//   fault_objects.c
+//   leaks=abort    end the process when the last device or the instance is destroyed with objects
+//                  alive; so do the three below
+//   room=BYTES     allocations beyond so much in all are out of device memory
+//   budget=BYTES   VK_EXT_memory_budget says this of every heap
+//   flip=N[:BIT]   from the Nth wait on, a bit of all mapped memory that the device writes is
+//                  wrong; 22, the highest of the first float's fraction, where none is given
 //
 // The layer is a chain of stages, each in a file of its own: program -> first stage -> ... -> last
 // stage -> driver. A stage takes part in an instance, and in the devices created from it, when one
@@ -63,7 +80,7 @@ struct layer_stage {
     void (*finish_device)(void *state);
 };
 
-extern const struct layer_stage limits_stage;
+extern const struct layer_stage limits_stage, fault_stage, fault_objects_stage;
 
 // The states of a stage that takes part; the handle is any dispatchable one. The second is that of
 // the instance the device was created from.
