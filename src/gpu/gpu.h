@@ -94,8 +94,7 @@ struct gpu_range {
 struct gpu_dispatch {
     struct gpu_pipeline *pipeline;
     struct gpu_range bindings[GPU_MAX_STORAGE_BINDINGS]; // a NULL buffer is not bound
-    unsigned char args[GPU_MAX_ARGS_BYTES];              // push constants
-    uint32_t args_bytes;
+    unsigned char args[GPU_MAX_ARGS_BYTES];              // push constants, all of them
     bool ends_submit; // the device may be interrupted after this one
 };
 

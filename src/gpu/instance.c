@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_QUEUE_FAMILIES 16 // those beyond are not looked at
+
 static pthread_mutex_t instance_lock = PTHREAD_MUTEX_INITIALIZER;
 static VkInstance shared_instance;
 static uint32_t instance_users;
@@ -112,8 +114,11 @@ void instance_release(void)
 
 uint32_t instance_compute_family(VkPhysicalDevice device, uint32_t *timestamp_bits)
 {
-    VkQueueFamilyProperties families[16];
-    uint32_t count = 16;
+    VkQueueFamilyProperties families[MAX_QUEUE_FAMILIES];
+    uint32_t count;
+    vkGetPhysicalDeviceQueueFamilyProperties(device, &count, NULL);
+    if (count > MAX_QUEUE_FAMILIES)
+        count = MAX_QUEUE_FAMILIES;
     vkGetPhysicalDeviceQueueFamilyProperties(device, &count, families);
     uint32_t best = UINT32_MAX;
     for (uint32_t i = 0; i < count; i++) {

@@ -176,9 +176,8 @@ static void record_dispatch(struct gpu *gpu, VkCommandBuffer commands,
                               dispatch->pipeline->pipeline);
     gpu->vk.vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, gpu->pipeline_layout,
                                     0, 1, &recording->sets[i], 0, NULL);
-    if (dispatch->args_bytes)
-        gpu->vk.vkCmdPushConstants(commands, gpu->pipeline_layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
-                                   dispatch->args_bytes, dispatch->args);
+    gpu->vk.vkCmdPushConstants(commands, gpu->pipeline_layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                               sizeof dispatch->args, dispatch->args);
     gpu->vk.vkCmdDispatchIndirect(commands, params->groups->buffer,
                                   i * 3 * (VkDeviceSize)sizeof(uint32_t));
     if (recording->timestamps)

@@ -24,7 +24,6 @@ struct step {
     enum kernel kernel;
     struct binding bindings[GPU_MAX_STORAGE_BINDINGS];
     unsigned char args[GPU_MAX_ARGS_BYTES];
-    uint32_t args_bytes;
     enum group_count counted; // what the workgroups along x divide among them
     uint32_t per_group;       // and how many of it one takes
     uint32_t groups_y;
@@ -131,7 +130,6 @@ static void add_step(struct plan *plan, struct step step, const void *args, size
         return;
     }
     memcpy(step.args, args, args_bytes);
-    step.args_bytes = (uint32_t)args_bytes;
     plan->steps[plan->step_count++] = step;
 }
 
@@ -418,8 +416,7 @@ static struct gpu_dispatch *make_dispatches(const struct plan *plan, struct gpu_
     for (uint32_t i = 0; i < plan->step_count; i++) {
         const struct step *step = &plan->steps[i];
         dispatches[i].pipeline = plan->kernels->pipelines[step->kernel];
-        dispatches[i].args_bytes = step->args_bytes;
-        memcpy(dispatches[i].args, step->args, step->args_bytes);
+        memcpy(dispatches[i].args, step->args, sizeof step->args);
         for (uint32_t j = 0; j < GPU_MAX_STORAGE_BINDINGS; j++) {
             const struct binding *binding = &step->bindings[j];
             dispatches[i].bindings[j] =
