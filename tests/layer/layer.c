@@ -11,7 +11,7 @@
 
 // Nearest to the program first.
 static const struct layer_stage *const stages[] = {&limits_stage, &fault_stage,
-                                                   &fault_objects_stage};
+                                                   &fault_objects_stage, &statistics_stage};
 #define STAGE_COUNT (sizeof stages / sizeof *stages)
 
 // The calls of an instance and its physical devices that stages may hook or make. What is behind

@@ -26,6 +26,9 @@
 //   flip=N[:BIT]   from the Nth wait on, a bit of all mapped memory that the device writes is
 //                  wrong; 22, the highest of the first float's fraction, where none is given
 //
+//   statistics.c
+//   statistics=FILE   append what the compiler tells of each pipeline
+//
 // The layer is a chain of stages, each in a file of its own: program -> first stage -> ... -> last
 // stage -> driver. A stage takes part in an instance, and in the devices created from it, when one
 // of its clauses was given. How a file becomes a stage:
@@ -80,7 +83,7 @@ struct layer_stage {
     void (*finish_device)(void *state);
 };
 
-extern const struct layer_stage limits_stage, fault_stage, fault_objects_stage;
+extern const struct layer_stage limits_stage, fault_stage, fault_objects_stage, statistics_stage;
 
 // The states of a stage that takes part; the handle is any dispatchable one. The second is that of
 // the instance the device was created from.
