@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/disk.h"
 #include "host/resize.h"
@@ -32,7 +31,7 @@ struct model_paths {
 static bool exists(const char *path)
 {
     struct stat facts;
-    return stat(path, &facts) == 0;
+    return disk_stat(path, &facts);
 }
 
 // Joins; an absent file leaves an empty path.
@@ -50,7 +49,7 @@ static bool split_path(struct model_paths *paths, const char *path, vkclip_error
     struct stat facts;
     if (strlen(path) >= MAX_PATH_BYTES)
         return fail(err, VKCLIP_ERROR_FILE, "a model path of %zu bytes is too long", strlen(path));
-    if (stat(path, &facts) != 0)
+    if (!disk_stat(path, &facts))
         return fail(err, VKCLIP_ERROR_FILE, "%s: No such file or directory", path);
 
     strcpy(paths->directory, path);

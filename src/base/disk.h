@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 enum disk_links {
     DISK_FOLLOW_LINKS,
@@ -25,6 +26,9 @@ bool disk_flush(int file);
 
 // Renames, replacing what is there: readers see the old file or the new one.
 bool disk_replace(const char *old_path, const char *new_path);
+
+// stat(), with the separators that may end the path of a directory.
+bool disk_stat(const char *path, struct stat *facts);
 
 // The bytes of a path that name its directory: 2 of "/a/b", 1 of "/b", 0 of "b".
 size_t disk_directory_bytes(const char *path);

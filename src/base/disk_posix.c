@@ -28,6 +28,11 @@ bool disk_replace(const char *old_path, const char *new_path)
     return rename(old_path, new_path) == 0;
 }
 
+bool disk_stat(const char *path, struct stat *facts)
+{
+    return stat(path, facts) == 0;
+}
+
 size_t disk_directory_bytes(const char *path)
 {
     const char *slash = strrchr(path, '/');
