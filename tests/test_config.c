@@ -15,7 +15,7 @@ static void write_file(char path[32], const char *content, size_t count)
     strcpy(path, "/tmp/vkclip_test_XXXXXX");
     int file = mkstemp(path);
     assert_true(file >= 0);
-    assert_int_equal(write(file, content, count), (ssize_t)count);
+    assert_int_equal(write(file, content, (unsigned)count), (ssize_t)count);
     close(file);
 }
 

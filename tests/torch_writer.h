@@ -19,7 +19,8 @@ static inline void put(struct bytes *bytes, const void *from, size_t count)
     if (bytes->count + count > bytes->capacity) {
         bytes->capacity = 2 * (bytes->count + count);
         bytes->at = realloc(bytes->at, bytes->capacity);
-        assert(bytes->at);
+        if (!bytes->at)
+            abort();
     }
     if (count > 0)
         memcpy(bytes->at + bytes->count, from, count);

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#ifdef _WIN32
+#include <direct.h>
+#endif
 
 #define TINY_DIRECTORY "tests/golden/tiny/"
 
@@ -38,10 +41,20 @@ static void write_file(const struct variant *variant, const char *name, const vo
 
 static const char *const side_files[] = {"open_clip_config.json", "config.json", "vocab.txt"};
 
+static void make_directory(char *path)
+{
+    strcpy(path, "/tmp/vkclip-variant-XXXXXX");
+#ifdef _WIN32
+    assert_non_null(_mktemp(path));
+    assert_int_equal(_mkdir(path), 0);
+#else
+    assert_non_null(mkdtemp(path));
+#endif
+}
+
 void variant_begin(struct variant *variant)
 {
-    strcpy(variant->directory, "/tmp/vkclip-variant-XXXXXX");
-    assert_non_null(mkdtemp(variant->directory));
+    make_directory(variant->directory);
     for (size_t i = 0; i < COUNT(side_files); i++) {
         char path[128];
         size_t size;
@@ -64,10 +77,11 @@ static size_t header_bytes(const struct variant *variant)
 static unsigned char *find(const struct variant *variant, const char *text)
 {
     unsigned char *header = variant->weights + 8;
-    unsigned char *found = memmem(header, header_bytes(variant), text, strlen(text));
-    if (!found)
-        fail_msg("the header has no %s", text);
-    return found;
+    for (size_t i = 0; i + strlen(text) <= header_bytes(variant); i++)
+        if (memcmp(header + i, text, strlen(text)) == 0)
+            return header + i;
+    fail_msg("the header has no %s", text);
+    return NULL;
 }
 
 void variant_replace(struct variant *variant, const char *old_text, const char *new_text)

@@ -19,7 +19,7 @@ static inline void scratch_init(struct scratch_file *scratch, const void *conten
     strcpy(scratch->path, "/tmp/vkclip_test_XXXXXX");
     int file = mkstemp(scratch->path);
     assert_true(file >= 0);
-    assert_int_equal(write(file, content, count), (ssize_t)count);
+    assert_int_equal(write(file, content, (unsigned)count), (ssize_t)count);
     close(file);
 }
 
