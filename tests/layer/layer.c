@@ -10,8 +10,10 @@
 #include <vulkan/vk_layer.h>
 
 // Nearest to the program first.
-static const struct layer_stage *const stages[] = {&limits_stage, &fault_stage,
-                                                   &fault_objects_stage, &statistics_stage};
+static const struct layer_stage *const stages[] = {
+    &limits_stage, &work_stage,          &memory_stage,
+    &fault_stage,  &fault_objects_stage, &statistics_stage,
+};
 #define STAGE_COUNT (sizeof stages / sizeof *stages)
 
 // The calls of an instance and its physical devices that stages may hook or make. What is behind
@@ -165,12 +167,12 @@ static void read_clause(struct object *instance, char *clause)
     if (!value)
         layer_abort("VKCLIP_LAYER: '%s' is not NAME=VALUE", clause);
     *value++ = 0;
+    bool is_known = false;
     for (size_t i = 0; i < STAGE_COUNT; i++)
-        if (stages[i]->read_clause(instance->states[i], clause, value)) {
-            instance->is_active[i] = true;
-            return;
-        }
-    layer_abort("VKCLIP_LAYER: there is no clause '%s'", clause);
+        if (stages[i]->read_clause(instance->states[i], clause, value))
+            is_known = instance->is_active[i] = true;
+    if (!is_known)
+        layer_abort("VKCLIP_LAYER: there is no clause '%s'", clause);
 }
 
 static void read_settings(struct object *instance)

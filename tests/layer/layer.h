@@ -6,8 +6,10 @@
 // NAME=VALUE separated by ';', read when an instance is created. Without clauses calls pass
 // unchanged; a clause that cannot be read ends the process, so that no test passes by a typo.
 //
-//   limits.c
-//   profile=FILE   be the device that FILE describes, and enforce what it says
+//   limits.c, limits_memory.c, limits_work.c
+//   profile=FILE   be the device that FILE describes (profile.h), and enforce it: what does not
+//                  fit is refused, or ends the process, with a message; what only forgets to
+//                  flush or invalidate gets stale bytes
 //
 //   fault.c
 //   fail=CALL:N:RESULT[:on]   the Nth use of CALL gives RESULT, with ":on" every later one too; may
@@ -69,8 +71,8 @@ struct layer_hook {
 struct layer_stage {
     const struct layer_hook *hooks; // ends with a NULL name
 
-    // Reads a clause. Returns false when the name is none of this stage's; calls layer_abort
-    // when the value makes no sense.
+    // Reads a clause. Returns false when the name is none of this stage's (it may be that of
+    // several); calls layer_abort when the value makes no sense.
     bool (*read_clause)(void *state, const char *name, const char *value);
 
     // Optional. Anything but VK_SUCCESS is what vkCreateInstance gives.
@@ -83,7 +85,8 @@ struct layer_stage {
     void (*finish_device)(void *state);
 };
 
-extern const struct layer_stage limits_stage, fault_stage, fault_objects_stage, statistics_stage;
+extern const struct layer_stage limits_stage, work_stage, memory_stage, fault_stage,
+    fault_objects_stage, statistics_stage;
 
 // The states of a stage that takes part; the handle is any dispatchable one. The second is that of
 // the instance the device was created from.
