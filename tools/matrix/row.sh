@@ -6,6 +6,7 @@
 # status 0 when all was well, 77 when it could not be tried (the last line of its output says why),
 # and anything else when something failed. What it saw it says by "line", once or for many devices.
 set -euo pipefail
+shopt -s inherit_errexit # a function whose output is taken stops as any other
 . tools/packages.sh
 
 row=$(basename "$0" .sh)
@@ -196,23 +197,79 @@ version_in_chroot() { # root, package
     chroot "$1" dpkg-query -W -f "\${Version}" "$2"
 }
 
+# ---- other architectures ---------------------------------------------------------------------
+
+# A Debian architecture's name for compilers and for qemu.
+triplet_of() { # architecture
+    case $1 in
+    arm64) echo aarch64-linux-gnu ;;
+    i386) echo i686-linux-gnu ;;
+    s390x) echo s390x-linux-gnu ;;
+    *) return 1 ;;
+    esac
+}
+
+qemu_of() { # architecture
+    case $1 in
+    arm64) echo qemu-aarch64-static ;;
+    *) echo "qemu-$1-static" ;;
+    esac
+}
+
+# What rows link and run there. The null drivers for other vendors' hardware are in sid only.
+sysroot_packages() { # suite
+    echo libc6-dev libjpeg-dev libspng-dev libutf8proc-dev libcjson-dev libstb-dev libcmocka-dev \
+        libvulkan-dev libvulkan-volk-dev libvulkan1 mesa-vulkan-drivers
+    [ "$1" != sid ] || echo mesa-drm-shim
+}
+
 # Libraries of another architecture, unpacked and never run as a system: prints the folder.
-make_sysroot() { # suite, architecture, package...
-    local suite=$1 architecture=$2 root=$cache/sysroot/$1-$2 packages package
-    shift 2
+make_sysroot() { # suite, architecture
+    local suite=$1 architecture=$2 root=$cache/sysroot/$1-$2 packages package link
     need_root
     need_packages debootstrap qemu-user-static
     if [ ! -d "$root" ]; then
         rm -rf "$root.new"
         mkdir -p "$cache/sysroot"
-        packages=$(IFS=,; echo "$*")
+        # shellcheck disable=SC2046 # one word a package
+        packages=$(IFS=,; set -- $(sysroot_packages "$suite"); echo "$*")
         debootstrap --foreign --arch="$architecture" --variant=minbase --include="$packages" "$suite" "$root.new" >&2 ||
             not_run "debootstrap of $suite for $architecture failed"
+        # dpkg-deb -x would put folders in place of the links from /lib to /usr/lib.
         for package in "$root.new"/var/cache/apt/archives/*.deb; do
-            dpkg-deb -x "$package" "$root.new"
+            dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$root.new"
             rm "$package"
+        done
+        # A link to /lib/... would lead the linker out of the folder.
+        find "$root.new/usr/lib" -type l -lname '/*' | while read -r link; do
+            ln -sfnr "$root.new$(readlink "$link")" "$link"
         done
         mv "$root.new" "$root"
     fi
     echo "$root"
+}
+
+# Builds library, program and tests for another architecture with this machine's cross compiler; prints the
+# build folder, in which ctest runs the tests under qemu. Use Debian 12's libraries: programs linked with
+# them run on those of sid too.
+build_cross() { # suite, architecture
+    local suite=$1 architecture=$2 triplet root folder
+    triplet=$(triplet_of "$architecture")
+    root=$(make_sysroot "$suite" "$architecture")
+    folder=$PWD/build/matrix/cross-$suite-$architecture
+    need_packages "${build_packages[@]}" "${check_packages[@]}" "gcc-$triplet"
+    PKG_CONFIG_LIBDIR=$(pkg_config_folders "$root") PKG_CONFIG_SYSROOT_DIR=$root \
+        cmake -S . -B "$folder" -G Ninja -DVKCLIP_TESTS=ON -DVKCLIP_WERROR=ON -DPython3_EXECUTABLE=/usr/bin/python3 \
+        -DCMAKE_BUILD_TYPE=None "-DCMAKE_C_FLAGS=-O2 -g" \
+        -DCMAKE_SYSTEM_NAME=Linux "-DCMAKE_SYSTEM_PROCESSOR=${triplet%%-*}" "-DCMAKE_C_COMPILER=$triplet-gcc" \
+        "-DCMAKE_SYSROOT=$root" -DCMAKE_FIND_ROOT_PATH_MODE_PROGRAM=NEVER -DCMAKE_FIND_ROOT_PATH_MODE_LIBRARY=ONLY \
+        -DCMAKE_FIND_ROOT_PATH_MODE_INCLUDE=ONLY -DCMAKE_FIND_ROOT_PATH_MODE_PACKAGE=ONLY \
+        "-DCMAKE_CROSSCOMPILING_EMULATOR=$(qemu_of "$architecture");-L;$root" >&2
+    cmake --build "$folder" >&2
+    echo "$folder"
+}
+
+pkg_config_folders() { # sysroot
+    local folders=("$1"/usr/lib/*/pkgconfig "$1/usr/share/pkgconfig")
+    (IFS=:; echo "${folders[*]}")
 }
