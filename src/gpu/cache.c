@@ -143,7 +143,7 @@ static bool write_cache(const char *path, const unsigned char *payload, size_t c
 void gpu_cache_save(struct gpu *gpu, const char *directory)
 {
     size_t count = 0;
-    if (!directory || !gpu->cache || gpu->is_lost ||
+    if (!directory || !gpu->cache || gpu->lost.status ||
         gpu->vk.vkGetPipelineCacheData(gpu->device, gpu->cache, &count, NULL) != VK_SUCCESS ||
         count == 0 || count > MAX_CACHE_BYTES || count == gpu->cache_loaded_bytes)
         return;

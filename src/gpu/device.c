@@ -4,47 +4,58 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+bool gpu_lose(struct gpu *gpu, vkclip_error *err, const char *format, ...)
+{
+    char reason[sizeof gpu->lost.message];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(reason, sizeof reason, format, arguments);
+    va_end(arguments);
+    fail(&gpu->lost, VKCLIP_ERROR_LOST, "%s: %s", gpu->facts.name, reason);
+    return gpu_check_alive(gpu, err);
+}
+
 bool gpu_fail(struct gpu *gpu, VkResult result, const char *call, vkclip_error *err)
 {
     int name_length = (int)strcspn(call, "("); // only the function's name of the whole call
-    const char *name = instance_result_name(result);
     if (strncmp(call, "gpu->vk.", 8) == 0) {
         call += 8;
         name_length -= 8;
     }
-    if (result == VK_ERROR_DEVICE_LOST) {
-        gpu->is_lost = true;
-        return fail(err, VKCLIP_ERROR_LOST, "%s: the device was lost (%.*s)", gpu->facts.name,
-                    name_length, call);
-    }
-    bool is_memory =
-        result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
-    return fail(err, is_memory ? VKCLIP_ERROR_MEMORY : VKCLIP_ERROR_DEVICE, "%s: %.*s gave %s",
-                gpu->facts.name, name_length, call, name);
+    if (result == VK_ERROR_DEVICE_LOST)
+        return gpu_lose(gpu, err, "the device was lost (%.*s)", name_length, call);
+    return fail(err, instance_result_status(result), "%s: %.*s gave %s", gpu->facts.name,
+                name_length, call, instance_result_name(result));
 }
 
-bool gpu_check_alive(struct gpu *gpu, vkclip_error *err)
+bool gpu_check_alive(const struct gpu *gpu, vkclip_error *err)
 {
-    if (!gpu->is_lost)
+    if (gpu->lost.status == VKCLIP_OK)
         return true;
-    return fail(err, VKCLIP_ERROR_LOST, "%s: the device was lost earlier", gpu->facts.name);
+    if (err)
+        *err = gpu->lost;
+    return false;
 }
 
 bool gpu_wait(struct gpu *gpu, VkFence fence, uint64_t timeout_ns, vkclip_error *err)
 {
+    if (!gpu_check_alive(gpu, err))
+        return false;
     VkResult result = gpu->vk.vkWaitForFences(gpu->device, 1, &fence, VK_TRUE, timeout_ns);
     if (result == VK_SUCCESS)
         return true;
     if (result == VK_TIMEOUT) {
-        gpu->is_lost = gpu->is_hung = true;
-        return fail(err, VKCLIP_ERROR_LOST, "%s: no answer within %" PRIu64 " s", gpu->facts.name,
-                    timeout_ns / 1000000000);
+        gpu->is_hung = true;
+        return gpu_lose(gpu, err, "no answer within %" PRIu64 " s", timeout_ns / 1000000000);
     }
-    return gpu_fail(gpu, result, "vkWaitForFences", err);
+    if (result == VK_ERROR_DEVICE_LOST)
+        return gpu_fail(gpu, result, "vkWaitForFences", err);
+    return gpu_lose(gpu, err, "vkWaitForFences gave %s", instance_result_name(result));
 }
 
 bool gpu_list(vkclip_device_facts *devices, uint32_t capacity, uint32_t *count, vkclip_error *err)
@@ -132,31 +143,33 @@ static bool create_device(struct gpu *gpu, vkclip_error *err)
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
         .storageBuffer16BitAccess = gpu->facts.has_fp16_storage,
     };
-    TRY_VK(vkCreateDevice(gpu->physical,
-                          &(VkDeviceCreateInfo){
-                              .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-                              .pNext = &storage16,
-                              .queueCreateInfoCount = 1,
-                              .pQueueCreateInfos =
-                                  &(VkDeviceQueueCreateInfo){
-                                      .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
-                                      .queueFamilyIndex = gpu->queue_family,
-                                      .queueCount = 1,
-                                      .pQueuePriorities = &(float){1.0f},
-                                  },
-                              .enabledExtensionCount = is_portable ? 1 : 0,
-                              .ppEnabledExtensionNames = &portability,
-                          },
-                          NULL, &gpu->device));
+    TRY_MAKE(gpu->device,
+             vkCreateDevice(gpu->physical,
+                            &(VkDeviceCreateInfo){
+                                .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+                                .pNext = &storage16,
+                                .queueCreateInfoCount = 1,
+                                .pQueueCreateInfos =
+                                    &(VkDeviceQueueCreateInfo){
+                                        .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                                        .queueFamilyIndex = gpu->queue_family,
+                                        .queueCount = 1,
+                                        .pQueuePriorities = &(float){1.0f},
+                                    },
+                                .enabledExtensionCount = is_portable ? 1 : 0,
+                                .ppEnabledExtensionNames = &portability,
+                            },
+                            NULL, &gpu->device));
     volkLoadDeviceTable(&gpu->vk, gpu->device);
     gpu->vk.vkGetDeviceQueue(gpu->device, gpu->queue_family, 0, &gpu->queue);
-    TRY_VK(gpu->vk.vkCreateCommandPool(gpu->device,
-                                       &(VkCommandPoolCreateInfo){
-                                           .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-                                           .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
-                                           .queueFamilyIndex = gpu->queue_family,
-                                       },
-                                       NULL, &gpu->pool));
+    TRY_MAKE(gpu->pool, gpu->vk.vkCreateCommandPool(
+                            gpu->device,
+                            &(VkCommandPoolCreateInfo){
+                                .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                                .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+                                .queueFamilyIndex = gpu->queue_family,
+                            },
+                            NULL, &gpu->pool));
     return true;
 
 failed:
@@ -175,16 +188,16 @@ static bool create_layouts(struct gpu *gpu, vkclip_error *err)
             .descriptorCount = 1,
             .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
         };
-    TRY_VK(gpu->vk.vkCreateDescriptorSetLayout(
-        gpu->device,
-        &(VkDescriptorSetLayoutCreateInfo){
-            .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
-            .bindingCount = GPU_MAX_STORAGE_BINDINGS + 1,
-            .pBindings = bindings,
-        },
-        NULL, &gpu->set_layout));
-    TRY_VK(
-        gpu->vk.vkCreatePipelineLayout(gpu->device,
+    TRY_MAKE(gpu->set_layout, gpu->vk.vkCreateDescriptorSetLayout(
+                                  gpu->device,
+                                  &(VkDescriptorSetLayoutCreateInfo){
+                                      .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
+                                      .bindingCount = GPU_MAX_STORAGE_BINDINGS + 1,
+                                      .pBindings = bindings,
+                                  },
+                                  NULL, &gpu->set_layout));
+    TRY_MAKE(gpu->pipeline_layout, gpu->vk.vkCreatePipelineLayout(
+                                       gpu->device,
                                        &(VkPipelineLayoutCreateInfo){
                                            .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
                                            .setLayoutCount = 1,
@@ -252,6 +265,8 @@ void gpu_destroy(struct gpu *gpu)
 
 void gpu_wait_idle(struct gpu *gpu)
 {
+    // Each submit is waited for by a fence first: the wait for the device has no time limit.
+    gpu_upload_wait(gpu, NULL);
     if (!gpu->is_hung)
         gpu->vk.vkDeviceWaitIdle(gpu->device);
 }

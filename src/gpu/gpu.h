@@ -26,9 +26,9 @@ bool gpu_list(vkclip_device_facts *devices, uint32_t capacity, uint32_t *count, 
 struct gpu *gpu_create(const char *choice, const vkclip_log *log, vkclip_error *err);
 void gpu_destroy(struct gpu *gpu);
 
-// False, with an error, once the device was lost or hangs. A device that hangs is never touched
-// again: what it holds is left to the end of the process.
-bool gpu_check_alive(struct gpu *gpu, vkclip_error *err);
+// False, always with the same error, once the device was lost or hangs. A device that hangs is
+// never touched again: what it holds is left to the end of the process.
+bool gpu_check_alive(const struct gpu *gpu, vkclip_error *err);
 
 // Waits until the device has done all it was given, before what it uses is destroyed.
 void gpu_wait_idle(struct gpu *gpu);

@@ -42,6 +42,13 @@ const char *instance_result_name(VkResult result)
     }
 }
 
+vkclip_status instance_result_status(VkResult result)
+{
+    bool is_memory =
+        result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    return is_memory ? VKCLIP_ERROR_MEMORY : VKCLIP_ERROR_DEVICE;
+}
+
 // MoltenVK is listed only to applications that ask for portability drivers.
 static bool has_portability_enumeration(void)
 {
@@ -88,7 +95,7 @@ static bool create_instance(vkclip_error *err)
                     "no Vulkan driver: install your GPU's, or Mesa's mesa-vulkan-drivers, which "
                     "has a software one as well");
     if (result != VK_SUCCESS)
-        return fail(err, VKCLIP_ERROR_DEVICE, "vkCreateInstance gave %s",
+        return fail(err, instance_result_status(result), "vkCreateInstance gave %s",
                     instance_result_name(result));
     volkLoadInstanceOnly(shared_instance);
     return true;
@@ -275,7 +282,7 @@ bool instance_devices(struct device_list *list, vkclip_error *err)
     if (result == VK_ERROR_INITIALIZATION_FAILED)
         list->count = 0; // what loaders say when every driver refused
     else if (result != VK_SUCCESS && result != VK_INCOMPLETE)
-        return fail(err, VKCLIP_ERROR_DEVICE, "vkEnumeratePhysicalDevices gave %s",
+        return fail(err, instance_result_status(result), "vkEnumeratePhysicalDevices gave %s",
                     instance_result_name(result));
 
     uint32_t best = 0;

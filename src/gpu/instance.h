@@ -31,4 +31,7 @@ bool instance_has_extension(VkPhysicalDevice device, const char *name);
 
 const char *instance_result_name(VkResult result);
 
+// VKCLIP_ERROR_MEMORY or VKCLIP_ERROR_DEVICE, by what failed.
+vkclip_status instance_result_status(VkResult result);
+
 #endif

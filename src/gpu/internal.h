@@ -40,8 +40,9 @@ struct gpu {
     double timestamp_ns; // of one tick
     uint64_t timestamp_mask;
     bool holds_instance;
-    bool is_lost; // nothing can be run any more
-    bool is_hung; // nor destroyed, since the device may still be using it
+    vkclip_error lost;     // why nothing can be run any more
+    bool is_out_of_memory; // device memory, at the last allocation
+    bool is_hung;          // nor destroyed, since the device may still be using it
 };
 
 struct gpu_buffer {
@@ -67,18 +68,35 @@ struct gpu_pipeline {
         }                                       \
     } while (0)
 
+// The same for a call that makes something. After a failure the handle may hold anything
+// (specification, "Return Codes"), and is cleared.
+#define TRY_MAKE(made, call)                    \
+    do {                                        \
+        VkResult result_ = (call);              \
+        if (result_ != VK_SUCCESS) {            \
+            (made) = VK_NULL_HANDLE;            \
+            gpu_fail(gpu, result_, #call, err); \
+            goto failed;                        \
+        }                                       \
+    } while (0)
+
 // Turns a VkResult into an error that names the call; marks the device lost where it is.
 // Returns false.
 bool gpu_fail(struct gpu *gpu, VkResult result, const char *call, vkclip_error *err);
 
-// Waits for a fence at most this long, then calls the device lost.
+// Nothing can be run any more, and every later call says why. Returns false.
+__attribute__((format(printf, 3, 4))) bool gpu_lose(struct gpu *gpu, vkclip_error *err,
+                                                    const char *format, ...);
+
+// Waits for a fence at most this long. A wait that fails, whatever for, leaves work under way that
+// nobody can wait for: the device is lost.
 bool gpu_wait(struct gpu *gpu, VkFence fence, uint64_t timeout_ns, vkclip_error *err);
 
 bool submit_init(struct submit *submit, struct gpu *gpu, vkclip_error *err);
 void submit_finish(struct submit *submit, struct gpu *gpu);
 
 // Sends it; it must be recorded and not under way.
-VkResult submit_send(const struct submit *submit, struct gpu *gpu);
+bool submit_send(const struct submit *submit, struct gpu *gpu, vkclip_error *err);
 
 bool gpu_staging_create(struct gpu *gpu, vkclip_error *err);
 void gpu_staging_destroy(struct gpu *gpu);

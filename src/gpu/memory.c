@@ -1,6 +1,7 @@
 // memory.c: buffers with memory of their own, and the staging ring that fills device memory.
 #include "gpu/internal.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 // A staged copy of 8 MB takes milliseconds; far longer means the device hangs.
@@ -45,7 +46,8 @@ static uint32_t find_type(const struct gpu *gpu, uint32_t allowed, VkMemoryPrope
 
 // Memory for a buffer, of the best type that has room: a small device-local heap may be full
 // while other memory the device can use is not.
-static VkResult allocate(struct gpu *gpu, struct gpu_buffer *buffer, enum gpu_memory memory)
+static bool allocate(struct gpu *gpu, struct gpu_buffer *buffer, enum gpu_memory memory,
+                     vkclip_error *err)
 {
     VkMemoryRequirements need;
     gpu->vk.vkGetBufferMemoryRequirements(gpu->device, buffer->buffer, &need);
@@ -64,7 +66,14 @@ static VkResult allocate(struct gpu *gpu, struct gpu_buffer *buffer, enum gpu_me
                                           },
                                           NULL, &buffer->memory);
     }
-    return result;
+    gpu->is_out_of_memory = result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    if (result == VK_SUCCESS)
+        return true;
+    buffer->memory = VK_NULL_HANDLE;
+    if (!gpu->is_out_of_memory)
+        return gpu_fail(gpu, result, "vkAllocateMemory", err);
+    return fail(err, VKCLIP_ERROR_MEMORY, "%s has no memory left for a buffer of %" PRIu64 " MiB",
+                gpu->facts.name, (need.size + 0xfffff) >> 20);
 }
 
 struct gpu_buffer *gpu_buffer_create(struct gpu *gpu, uint64_t size_bytes, enum gpu_memory memory,
@@ -76,19 +85,22 @@ struct gpu_buffer *gpu_buffer_create(struct gpu *gpu, uint64_t size_bytes, enum 
         return NULL;
     }
     buffer->size_bytes = size_bytes;
-    TRY_VK(gpu->vk.vkCreateBuffer(
-        gpu->device,
-        &(VkBufferCreateInfo){
-            .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
-            .size = size_bytes,
-            .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT |
-                     (memory == GPU_MEMORY_UPLOAD
-                          ? VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT |
-                                VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT
-                          : 0),
-        },
-        NULL, &buffer->buffer));
-    TRY_VK(allocate(gpu, buffer, memory));
+    TRY_MAKE(
+        buffer->buffer,
+        gpu->vk.vkCreateBuffer(
+            gpu->device,
+            &(VkBufferCreateInfo){
+                .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+                .size = size_bytes,
+                .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT |
+                         (memory == GPU_MEMORY_UPLOAD ? VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+                                                            VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT |
+                                                            VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT
+                                                      : 0),
+            },
+            NULL, &buffer->buffer));
+    if (!allocate(gpu, buffer, memory, err))
+        goto failed;
     TRY_VK(gpu->vk.vkBindBufferMemory(gpu->device, buffer->buffer, buffer->memory, 0));
     if (memory != GPU_MEMORY_DEVICE)
         TRY_VK(gpu->vk.vkMapMemory(gpu->device, buffer->memory, 0, VK_WHOLE_SIZE, 0,
@@ -176,12 +188,8 @@ static bool wait_for_piece(struct gpu *gpu, struct staging_piece *piece, vkclip_
         return true;
     if (!gpu_wait(gpu, piece->submit.fence, UPLOAD_TIMEOUT_NS, err))
         return false;
-    TRY_VK(gpu->vk.vkResetFences(gpu->device, 1, &piece->submit.fence));
     piece->is_busy = false;
     return true;
-
-failed:
-    return false;
 }
 
 void *gpu_upload_begin(struct gpu *gpu, vkclip_error *err)
@@ -215,7 +223,8 @@ bool gpu_upload_end(struct gpu *gpu, struct gpu_buffer *target, uint64_t offset_
                                  },
                                  0, NULL, 0, NULL);
     TRY_VK(gpu->vk.vkEndCommandBuffer(piece->submit.commands));
-    TRY_VK(submit_send(&piece->submit, gpu));
+    if (!submit_send(&piece->submit, gpu, err))
+        goto failed;
     piece->is_busy = true;
     gpu->staging_next = (gpu->staging_next + 1) % STAGING_PIECES;
     return true;

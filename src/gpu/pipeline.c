@@ -64,13 +64,14 @@ struct gpu_pipeline *gpu_pipeline_create(struct gpu *gpu, const struct gpu_pipel
         fail(err, VKCLIP_ERROR_MEMORY, "no memory for a pipeline");
         goto failed;
     }
-    TRY_VK(gpu->vk.vkCreateShaderModule(gpu->device,
-                                        &(VkShaderModuleCreateInfo){
-                                            .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-                                            .codeSize = source->spirv_bytes,
-                                            .pCode = words,
-                                        },
-                                        NULL, &module));
+    TRY_MAKE(module,
+             gpu->vk.vkCreateShaderModule(gpu->device,
+                                          &(VkShaderModuleCreateInfo){
+                                              .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+                                              .codeSize = source->spirv_bytes,
+                                              .pCode = words,
+                                          },
+                                          NULL, &module));
     TRY_VK(gpu->vk.vkCreateComputePipelines(
         gpu->device, gpu->cache, 1,
         &(VkComputePipelineCreateInfo){

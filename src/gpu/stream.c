@@ -38,9 +38,10 @@ bool submit_init(struct submit *submit, struct gpu *gpu, vkclip_error *err)
             .commandBufferCount = 1,
         },
         &submit->commands));
-    TRY_VK(gpu->vk.vkCreateFence(gpu->device,
-                                 &(VkFenceCreateInfo){.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO},
-                                 NULL, &submit->fence));
+    TRY_MAKE(submit->fence,
+             gpu->vk.vkCreateFence(
+                 gpu->device, &(VkFenceCreateInfo){.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO},
+                 NULL, &submit->fence));
     return true;
 
 failed:
@@ -58,15 +59,21 @@ void submit_finish(struct submit *submit, struct gpu *gpu)
     *submit = (struct submit){0};
 }
 
-VkResult submit_send(const struct submit *submit, struct gpu *gpu)
+// The fence is reset here and not after its wait: where that fails, nothing is under way.
+bool submit_send(const struct submit *submit, struct gpu *gpu, vkclip_error *err)
 {
-    return gpu->vk.vkQueueSubmit(gpu->queue, 1,
+    TRY_VK(gpu->vk.vkResetFences(gpu->device, 1, &submit->fence));
+    TRY_VK(gpu->vk.vkQueueSubmit(gpu->queue, 1,
                                  &(VkSubmitInfo){
                                      .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
                                      .commandBufferCount = 1,
                                      .pCommandBuffers = &submit->commands,
                                  },
-                                 submit->fence);
+                                 submit->fence));
+    return true;
+
+failed:
+    return false;
 }
 
 static bool create_sets(struct gpu *gpu, struct gpu_recording *recording,
@@ -82,19 +89,20 @@ static bool create_sets(struct gpu *gpu, struct gpu_recording *recording,
     for (uint32_t i = 0; i < count; i++)
         layouts[i] = gpu->set_layout;
 
-    TRY_VK(gpu->vk.vkCreateDescriptorPool(
-        gpu->device,
-        &(VkDescriptorPoolCreateInfo){
-            .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
-            .maxSets = count,
-            .poolSizeCount = 2,
-            .pPoolSizes =
-                (VkDescriptorPoolSize[]){
-                    {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, count * GPU_MAX_STORAGE_BINDINGS},
-                    {VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER, count},
-                },
-        },
-        NULL, &recording->descriptors));
+    TRY_MAKE(recording->descriptors,
+             gpu->vk.vkCreateDescriptorPool(
+                 gpu->device,
+                 &(VkDescriptorPoolCreateInfo){
+                     .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+                     .maxSets = count,
+                     .poolSizeCount = 2,
+                     .pPoolSizes =
+                         (VkDescriptorPoolSize[]){
+                             {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, count * GPU_MAX_STORAGE_BINDINGS},
+                             {VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER, count},
+                         },
+                 },
+                 NULL, &recording->descriptors));
     TRY_VK(gpu->vk.vkAllocateDescriptorSets(
         gpu->device,
         &(VkDescriptorSetAllocateInfo){
@@ -282,13 +290,14 @@ gpu_recording_create(struct gpu *gpu, const struct gpu_recording_params *params,
             fail(err, VKCLIP_ERROR_MEMORY, "no memory for timestamps");
             goto failed;
         }
-        TRY_VK(gpu->vk.vkCreateQueryPool(gpu->device,
-                                         &(VkQueryPoolCreateInfo){
-                                             .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
-                                             .queryType = VK_QUERY_TYPE_TIMESTAMP,
-                                             .queryCount = params->dispatch_count + 1,
-                                         },
-                                         NULL, &recording->timestamps));
+        TRY_MAKE(recording->timestamps,
+                 gpu->vk.vkCreateQueryPool(gpu->device,
+                                           &(VkQueryPoolCreateInfo){
+                                               .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
+                                               .queryType = VK_QUERY_TYPE_TIMESTAMP,
+                                               .queryCount = params->dispatch_count + 1,
+                                           },
+                                           NULL, &recording->timestamps));
     }
     if (note_host_buffers(recording, params, err) && create_sets(gpu, recording, params, err) &&
         record(gpu, recording, params, err))
@@ -317,24 +326,17 @@ void gpu_recording_destroy(struct gpu *gpu, struct gpu_recording *recording)
 }
 
 // Submits every command buffer, each by itself, so that a watchdog sees short jobs, and waits for
-// them in turn.
+// them in turn; also where not all could be sent, since the next run overwrites what they use.
 static bool submit_and_wait(struct gpu *gpu, struct gpu_recording *recording, vkclip_error *err)
 {
     uint32_t sent = 0;
-    for (; sent < recording->submit_count; sent++)
-        TRY_VK(submit_send(&recording->submits[sent], gpu));
-    for (uint32_t i = 0; i < recording->submit_count; i++) {
-        VkFence fence = recording->submits[i].fence;
-        if (!gpu_wait(gpu, fence, submit_timeout_ns(gpu), err))
-            goto failed;
-        TRY_VK(gpu->vk.vkResetFences(gpu->device, 1, &fence));
-    }
-    return true;
-
-failed:
-    // Work may be under way on buffers the next run would overwrite: there is no next run.
-    gpu->is_lost = gpu->is_lost || sent > 0;
-    return false;
+    while (sent < recording->submit_count && submit_send(&recording->submits[sent], gpu, err))
+        sent++;
+    const bool is_complete = sent == recording->submit_count;
+    for (uint32_t i = 0; i < sent; i++)
+        if (!gpu_wait(gpu, recording->submits[i].fence, submit_timeout_ns(gpu), err))
+            return false;
+    return is_complete;
 }
 
 bool gpu_recording_run(struct gpu *gpu, struct gpu_recording *recording, vkclip_error *err)
