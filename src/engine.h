@@ -55,6 +55,9 @@ static inline uint32_t min_u32(uint64_t a, uint64_t b)
     return (uint32_t)(a < b ? a : b);
 }
 
+// Reads the sizes of both towers off the opened weights and checks every tensor's name and shape.
+bool model_check_weights(vkclip_model *model, const vkclip_log *log, vkclip_error *err);
+
 // Names every tensor of both towers, for either pass of the loader.
 void model_load(struct vit *vit, struct bert *bert, struct loader *loader);
 

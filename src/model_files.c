@@ -164,11 +164,9 @@ static void note_sizes(vkclip_model *model, const struct loader *loader, float l
     facts->logit_scale = expf(logit_scale);
 }
 
-static bool open_weights(vkclip_model *model, const char *path, const vkclip_log *log,
-                         vkclip_error *err)
+bool model_check_weights(vkclip_model *model, const vkclip_log *log, vkclip_error *err)
 {
-    if (!weights_open(&model->weights, path, err) ||
-        !vit_measure(&model->vit, &model->weights, &model->config, err) ||
+    if (!vit_measure(&model->vit, &model->weights, &model->config, err) ||
         !bert_measure(&model->bert, &model->weights, &model->config, err))
         return false;
 
@@ -210,7 +208,8 @@ vkclip_model *vkclip_model_open(const char *path, vkclip_model_parts parts, cons
     model->facts.image_size_px = model->config.image_size_px;
     model->facts.context_tokens = model->config.context_tokens;
     model->is_whole = parts == VKCLIP_MODEL_WHOLE;
-    if (model->is_whole && !open_weights(model, paths->weights, log, err))
+    if (model->is_whole && (!weights_open(&model->weights, paths->weights, err) ||
+                            !model_check_weights(model, log, err)))
         goto failed;
     free(paths);
     return model;

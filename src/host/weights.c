@@ -267,11 +267,26 @@ bool weights_open(struct weights *weights, const char *path, vkclip_error *err)
     return is_read;
 }
 
+bool weights_open_memory(struct weights *weights, const char *name, const struct weight *items,
+                         uint32_t count, float *memory, vkclip_error *err)
+{
+    *weights = (struct weights){.file = -1, .memory = memory, .count = count};
+    weights->path = strdup(name);
+    weights->items = malloc(count * sizeof *items);
+    if (!weights->path || !weights->items) {
+        weights_close(weights);
+        return fail(err, VKCLIP_ERROR_MEMORY, "%s: no memory for %u tensors", name, count);
+    }
+    memcpy(weights->items, items, count * sizeof *items);
+    return true;
+}
+
 void weights_close(struct weights *weights)
 {
     // A zeroed object has no path and file 0, which is not ours.
-    if (weights->path || weights->file > 0)
+    if ((weights->path || weights->file > 0) && !weights->memory)
         close(weights->file);
+    free(weights->memory);
     free(weights->path);
     free(weights->items);
     free(weights->names);
@@ -330,6 +345,11 @@ bool weights_read_f32(const struct weights *weights, const struct weight *weight
     uint64_t at = weight->offset_bytes + first * types[weight->type].bytes;
     size_t items = (size_t)count;
     bool is_read = false;
+    if (weights->memory) {
+        assert(weight->type == WEIGHT_F32);
+        memcpy(out, weights->memory + at / sizeof *out, items * sizeof *out);
+        return true;
+    }
     switch (weight->type) {
     case WEIGHT_F32:
         is_read = file_read(weights->file, weights->path, at, out, items * sizeof *out, &inner);

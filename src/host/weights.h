@@ -35,6 +35,7 @@ struct weight {
 struct weights {
     char *path;
     int file;
+    float *memory; // where the tensors lie, if not in a file
     uint64_t file_bytes;
     struct weight *items; // sorted by name
     uint32_t count;
@@ -47,6 +48,16 @@ struct weights {
 //
 // Fails with VKCLIP_ERROR_FILE, naming file, tensor and byte, or VKCLIP_ERROR_MEMORY.
 bool weights_open(struct weights *weights, const char *path, vkclip_error *err);
+
+// The same for F32 tensors that were made in memory.
+//
+//   name    what to call them in errors
+//   items   [count] sorted by name; offset_bytes is from memory
+//   memory  of malloc; the weights own it from here on, even when this fails
+//
+// Fails with VKCLIP_ERROR_MEMORY.
+bool weights_open_memory(struct weights *weights, const char *name, const struct weight *items,
+                         uint32_t count, float *memory, vkclip_error *err);
 
 // Accepts a zeroed or half-opened object.
 void weights_close(struct weights *weights);

@@ -4,6 +4,7 @@
     make_goldens.py demo               demo_model.json: pictures, texts, logits, layers of tools/demo/model
     make_goldens.py full MODEL_DIR     full_model.json: BiomedCLIP's true shape, random weights
     make_goldens.py tiny               tiny/: a small model as torch.save and as safetensors
+    make_goldens.py verify             src/verify/small_model.inc: what 'vkclip verify' expects of both towers
 
 MODEL_DIR is what tests/full_model.c has written; the weights are computed here a second time and compared
 with both files. Everything is float32 on one CPU thread. Needs torch 2.1.1, open_clip 2.23.0, timm 0.9.11,
@@ -15,11 +16,13 @@ import json
 import math
 import os
 import sys
+import tempfile
 from collections import OrderedDict
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from open_clip.tokenizer import HFTokenizer
 from open_clip.transform import image_transform
 from PIL import Image
@@ -154,28 +157,33 @@ def mix(word):
     return word ^ (word >> np.uint32(16))
 
 
-def counter_weights(name, shape, place):
-    """The tensor at this place of the table: see the head of tests/full_model.c."""
-    if not shape:
-        return torch.tensor(4.4454)
-    count = math.prod(shape)
+def words(place, count):
+    """Hashes 0 .. count - 1 of the stream at this place: see the head of tests/full_model.c."""
     key = mix(np.array([(SEED + GOLDEN_RATIO * place) & 0xFFFFFFFF], dtype=np.uint32))
-    word = mix(np.arange(count, dtype=np.uint32) * np.uint32(GOLDEN_RATIO) + key)
-    unit = (word >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-23) - np.float32(1.0)
+    return mix(np.arange(count, dtype=np.uint32) * np.uint32(GOLDEN_RATIO) + key)
+
+
+def scale_of(name, shape):
+    """What a tensor's hashes, from -1 to 1, are multiplied by, and what is added."""
     is_norm, is_bias = "norm" in name or "LayerNorm" in name, name.endswith(".bias")
-    offset = 0.0
+    if not shape:
+        return 0.0, 4.4454
     if is_norm:
-        scale, offset = (0.125, 0.0) if is_bias else (0.25, 1.0)
-    elif is_bias:
-        scale = 0.0625
-    elif any(part in name for part in ("cls_token", "pos_embed", "_embeddings.")):
-        scale = 0.5
-    else:
-        scale = 1.0
-        while scale * scale * (count // shape[0]) > 3.0:
-            scale *= 0.5
-        if ".query." in name or ".key." in name:
-            scale *= 2.0
+        return (0.125, 0.0) if is_bias else (0.25, 1.0)
+    if is_bias:
+        return 0.0625, 0.0
+    if any(part in name for part in ("cls_token", "pos_embed", "_embeddings.")):
+        return 0.5, 0.0
+    scale = 1.0
+    while scale * scale * math.prod(shape[1:]) > 3.0:
+        scale *= 0.5
+    return (2.0 * scale if ".query." in name or ".key." in name else scale), 0.0
+
+
+def counter_weights(name, shape, place):
+    """The tensor at this place of the table."""
+    unit = (words(place, math.prod(shape)) >> 8).astype(np.float32) * np.float32(2.0**-23) - np.float32(1.0)
+    scale, offset = scale_of(name, shape)
     return torch.from_numpy(unit * np.float32(scale) + np.float32(offset)).reshape(shape)
 
 
@@ -257,6 +265,66 @@ def tiny():
     write(os.path.join(GOLDEN, "tiny.json"), golden)
 
 
+def c_rows(name, matrix):
+    lines = [f"static const float {name}[{matrix.shape[0]}][{matrix.shape[1]}] = {{"]
+    for row in matrix.numpy():
+        lines.append("    {")
+        numbers = [np.format_float_scientific(value, unique=True, trim="0") + "f," for value in row]
+        lines += ["     " + " ".join(numbers[i : i + 6]) for i in range(0, len(numbers), 6)]
+        lines.append("    },")
+    return lines + ["};"]
+
+
+@torch.no_grad()
+def verify():
+    """Widths, depths and counts unlike each other and ragged; heads of 64, as BiomedCLIP's."""
+    sizes = {"IMAGE_SIZE_PX": 70, "EMBEDDING_WIDTH": 72, "CONTEXT_TOKENS": 77, "PICTURES": 3}
+    sizes.update(VOCABULARY=60, FIRST_WORD=5)
+    lengths = [1, 2, 9, 33, 77]
+    vision = {"timm_model_name": "vit_vkclip_verify_patch10_70", "timm_model_pretrained": False}
+    vision.update(timm_pool="", timm_proj="linear", image_size=sizes["IMAGE_SIZE_PX"])
+    text = {"hf_model_name": "verify", "hf_tokenizer_name": "verify", "hf_proj_type": "mlp"}
+    text.update(hf_pooler_type="cls_last_hidden_state_pooler", context_length=sizes["CONTEXT_TOKENS"])
+    config = {"model_cfg": {"embed_dim": sizes["EMBEDDING_WIDTH"], "vision_cfg": vision, "text_cfg": text}}
+    bert = {"model_type": "bert", "hidden_size": 192, "num_hidden_layers": 2, "num_attention_heads": 3}
+    bert.update(intermediate_size=396, max_position_embeddings=80, vocab_size=sizes["VOCABULARY"], hidden_act="gelu")
+    with tempfile.TemporaryDirectory() as folder:
+        write(os.path.join(folder, "open_clip_config.json"), config)
+        write(os.path.join(folder, "config.json"), bert)
+        model = build.build(folder, patch_size=10, embed_dim=128, depth=2, num_heads=2, mlp_ratio=260 / 128)
+    state = model.state_dict()
+    table = []
+    for place, name in enumerate(sorted(state)):
+        shape = tuple(state[name].shape)
+        state[name].copy_(counter_weights(name, shape, place))
+        scale, offset = scale_of(name, shape)
+        dims = ", ".join(map(str, shape)) or "0"
+        table.append(f'    {{"{name}", {len(shape)}, {{{dims}}}, {scale}f, {offset}f}},')
+    model.eval()
+    # Streams behind those of the weights: a picture is darker than the one before.
+    side, place = sizes["IMAGE_SIZE_PX"], len(table)
+    pictures = [words(place + i, 3 * side * side) >> np.uint32(24 + i) for i in range(sizes["PICTURES"])]
+    pixels = torch.from_numpy(np.stack(pictures).astype(np.float32)).reshape(-1, side, side, 3).permute(0, 3, 1, 2)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (OPENAI_DATASET_MEAN, OPENAI_DATASET_STD))
+    ids = torch.zeros(len(lengths), max(lengths), dtype=torch.int64)
+    for row, count in enumerate(lengths):
+        drawn = words(place + sizes["PICTURES"] + row, count).astype(np.int64)
+        drawn = drawn % (sizes["VOCABULARY"] - sizes["FIRST_WORD"]) + sizes["FIRST_WORD"]  # never [PAD]
+        ids[row, :count] = torch.from_numpy(drawn)
+    image = model.encode_image((pixels / 255 - mean) / std, normalize=True)
+    text = model.encode_text(ids, normalize=True)
+    used = ", ".join(f"{name} {version}" for name, version in versions().items())
+    lines = ["// Written by tools/reference/make_goldens.py verify, which ran open_clip itself:", f"// {used}"]
+    lines += [f"#define SMALL_{name} {value}" for name, value in sizes.items()]
+    lines += [f"static const uint32_t small_lengths[] = {{{', '.join(map(str, lengths))}}};"]
+    lines += ["static const struct small_tensor small_tensors[] = {", *table, "};"]
+    lines += c_rows("small_image_embeddings", image) + c_rows("small_text_embeddings", text)
+    with open(os.path.join(ROOT, "src", "verify", "small_model.inc"), "w", encoding="ascii") as file:
+        file.write("\n".join(lines) + "\n")
+    print("cosines between pictures", (image @ image.T).numpy().round(3).tolist())
+    print("cosines between texts", (text @ text.T).numpy().round(3).tolist())
+
+
 def main():
     torch.set_num_threads(1)
     if sys.argv[1:] == ["demo"]:
@@ -265,6 +333,8 @@ def main():
         full(sys.argv[2])
     elif sys.argv[1:] == ["tiny"]:
         tiny()
+    elif sys.argv[1:] == ["verify"]:
+        verify()
     else:
         sys.exit(__doc__)
 
