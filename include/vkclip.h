@@ -212,6 +212,7 @@ typedef struct vkclip_engine_params {
     vkclip_precision precision;
     uint32_t max_images;         // images computed at once, where the device can; 0: chosen for it
     const char *cache_directory; // existing directory for the pipeline cache; NULL: none
+    bool allows_failed_device;   // even one that vkclip_verify has marked in cache_directory
     vkclip_log log;
 } vkclip_engine_params;
 
@@ -231,7 +232,7 @@ typedef struct vkclip_engine_facts {
 //   params  a zeroed struct is a sensible choice
 //
 // Fails with VKCLIP_ERROR_ARGUMENT, VKCLIP_ERROR_FILE, VKCLIP_ERROR_MEMORY or
-// VKCLIP_ERROR_DEVICE.
+// VKCLIP_ERROR_DEVICE, the last also for a device that failed vkclip_verify in this precision.
 //
 // Thread safety: safe.
 VKCLIP_API vkclip_engine *vkclip_engine_create(const vkclip_model *model,
@@ -353,6 +354,56 @@ VKCLIP_API bool vkclip_profile_begin(vkclip_engine *engine, vkclip_error *err);
 //   count   rows written
 VKCLIP_API bool vkclip_profile_end(vkclip_engine *engine, vkclip_kernel_time *rows,
                                    uint32_t capacity, uint32_t *count, vkclip_error *err);
+
+// ---- whether a device computes right --------------------------------------------------------
+
+// One kernel, or one tower of a small model, in one precision.
+typedef struct vkclip_check {
+    char name[48]; // "linear, few rows", "text tower"
+    vkclip_precision precision;
+    uint32_t case_count;
+    char worst_case[64]; // the case that came nearest to what is allowed, or went beyond it
+    double worst;        // its largest error, relative to max(1, |value|); may be infinite
+    double allowed;
+    bool is_repeatable; // every case gave the same bits twice
+    bool is_contained;  // no case wrote anywhere but to its output
+    bool is_passed;
+} vkclip_check;
+
+#define VKCLIP_VERIFY_MOST_CHECKS 32
+
+typedef struct vkclip_verify_report {
+    vkclip_device_facts device;
+    uint32_t check_count;
+    vkclip_check checks[VKCLIP_VERIFY_MOST_CHECKS];
+} vkclip_verify_report;
+
+typedef struct vkclip_verify_params {
+    const char *device;          // as in vkclip_engine_params
+    vkclip_precision precision;  // VKCLIP_PRECISION_DEFAULT: each that the device has
+    const char *cache_directory; // as in vkclip_engine_params; NULL: nothing is remembered
+    vkclip_log log;
+    void (*progress)(void *user, uint32_t done, uint32_t total); // may be NULL
+    void *user;
+} vkclip_verify_params;
+
+// Checks the numbers of a device: every kernel an engine would use there against arithmetic in
+// double precision, on sizes around its tiles, and both towers of a small model against
+// embeddings that open_clip computed. Needs no model; takes seconds.
+//
+//   params  a zeroed struct is a sensible choice
+//   report  filled as far as it came, even on failure
+//
+// A device whose numbers are wrong, or that was lost, is marked in cache_directory: engines of that
+// precision are then refused. Passing removes the mark. A new driver or another version of this
+// library is another device in this respect.
+// Returns true when every check passed. Fails with VKCLIP_ERROR_NUMBERS when one did not, naming
+// the first, with VKCLIP_ERROR_LOST, VKCLIP_ERROR_DEVICE or VKCLIP_ERROR_MEMORY when the rest could
+// not be run.
+//
+// Thread safety: safe.
+VKCLIP_API bool vkclip_verify(const vkclip_verify_params *params, vkclip_verify_report *report,
+                              vkclip_error *err);
 
 #ifdef __cplusplus
 }

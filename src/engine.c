@@ -120,6 +120,18 @@ static vkclip_precision choose_precision(const vkclip_device_facts *device, vkcl
     return is_gpu && device->has_fp16_storage ? VKCLIP_PRECISION_FP16 : VKCLIP_PRECISION_FP32;
 }
 
+// Whether vkclip_verify left a mark on the device.
+static bool check_mark(const vkclip_engine *engine, const char *directory, vkclip_error *err)
+{
+    char reason[GPU_MARK_BYTES];
+    bool is_half = engine->facts.precision == VKCLIP_PRECISION_FP16;
+    if (!directory || !gpu_mark_read(engine->gpu, directory, engine->facts.precision, reason))
+        return true;
+    return fail(err, VKCLIP_ERROR_DEVICE,
+                "%s failed 'vkclip verify' in %s: passing it lifts this, --force overrides it (%s)",
+                engine->facts.device.name, is_half ? "fp16" : "fp32", reason);
+}
+
 static bool open_device(vkclip_engine *engine, const vkclip_engine_params *params,
                         vkclip_error *err)
 {
@@ -132,6 +144,8 @@ static bool open_device(vkclip_engine *engine, const vkclip_engine_params *param
         log_line(&engine->log, VKCLIP_LOG_WARNING, "no GPU found, running on the CPU with %s",
                  device->name);
     engine->facts.precision = choose_precision(device, params->precision);
+    if (!params->allows_failed_device && !check_mark(engine, params->cache_directory, err))
+        return false;
     gpu_cache_load(engine->gpu, params->cache_directory);
     if (!kernels_init(&engine->kernels, engine->gpu,
                       &(struct kernels_params){

@@ -1,4 +1,5 @@
-// cache.c: the driver's compiled pipelines on disk. Any doubt about a file means starting empty.
+// cache.c: the driver's compiled pipelines on disk, and remarks on devices beside them. Any doubt
+// about a file means doing without it.
 #include "gpu/internal.h"
 
 #include <inttypes.h>
@@ -30,14 +31,20 @@ static uint64_t fnv1a(const void *bytes, size_t count, uint64_t hash)
 #define FNV1A_START UINT64_C(0xcbf29ce484222325)
 
 // The name says for which device, driver and program version the file is.
-static void cache_path(const struct gpu *gpu, const char *directory, char *path, size_t path_bytes)
+static void key_path(const struct gpu *gpu, const char *directory, const char *what, char *path,
+                     size_t path_bytes)
 {
     const VkPhysicalDeviceProperties *p = &gpu->properties;
     uint64_t hash = fnv1a(p->pipelineCacheUUID, VK_UUID_SIZE, FNV1A_START);
     hash = fnv1a(gpu->facts.driver, strlen(gpu->facts.driver), hash);
     hash = fnv1a(VKCLIP_VERSION, sizeof VKCLIP_VERSION, hash);
-    snprintf(path, path_bytes, "%s/pipelines-%04x-%04x-%08x-%016" PRIx64 ".bin", directory,
+    snprintf(path, path_bytes, "%s/%s-%04x-%04x-%08x-%016" PRIx64 ".bin", directory, what,
              p->vendorID, p->deviceID, p->driverVersion, hash);
+}
+
+static void cache_path(const struct gpu *gpu, const char *directory, char *path, size_t path_bytes)
+{
+    key_path(gpu, directory, "pipelines", path, path_bytes);
 }
 
 // Reads a file of the expected form; NULL when there is none. free() it.
@@ -157,4 +164,44 @@ void gpu_cache_save(struct gpu *gpu, const char *directory)
     if (!is_saved)
         log_line(&gpu->log, VKCLIP_LOG_INFO, "pipeline cache %s: cannot be written", path);
     free(payload);
+}
+
+// ---- marks -----------------------------------------------------------------------------------
+
+static void mark_path(const struct gpu *gpu, const char *directory, vkclip_precision precision,
+                      char *path, size_t path_bytes)
+{
+    const char *what = precision == VKCLIP_PRECISION_FP16 ? "failed-fp16" : "failed-fp32";
+    key_path(gpu, directory, what, path, path_bytes);
+}
+
+bool gpu_mark_read(const struct gpu *gpu, const char *directory, vkclip_precision precision,
+                   char text[GPU_MARK_BYTES])
+{
+    char path[4096];
+    size_t count = 0;
+    mark_path(gpu, directory, precision, path, sizeof path);
+    unsigned char *payload = read_cache(path, &count);
+    if (!payload)
+        return false;
+    snprintf(text, GPU_MARK_BYTES, "%.*s", (int)(count < GPU_MARK_BYTES ? count : GPU_MARK_BYTES),
+             (const char *)payload);
+    free(payload);
+    return true;
+}
+
+bool gpu_mark_write(const struct gpu *gpu, const char *directory, vkclip_precision precision,
+                    const char *text, vkclip_error *err)
+{
+    char path[4096];
+    mark_path(gpu, directory, precision, path, sizeof path);
+    return write_cache(path, (const unsigned char *)text, strlen(text)) ||
+           fail(err, VKCLIP_ERROR_FILE, "%s: cannot be written", path);
+}
+
+void gpu_mark_remove(const struct gpu *gpu, const char *directory, vkclip_precision precision)
+{
+    char path[4096];
+    mark_path(gpu, directory, precision, path, sizeof path);
+    unlink(path);
 }

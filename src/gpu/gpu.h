@@ -84,6 +84,16 @@ void gpu_pipeline_destroy(struct gpu *gpu, struct gpu_pipeline *pipeline);
 void gpu_cache_load(struct gpu *gpu, const char *directory);
 void gpu_cache_save(struct gpu *gpu, const char *directory);
 
+// A remark on this device in one precision, kept beside the pipeline cache under the same key: what
+// is wrong with its numbers. Reading is false where there is none that is sound; a text longer than
+// GPU_MARK_BYTES is cut. Writing fails with VKCLIP_ERROR_FILE. A lost device can be marked too.
+#define GPU_MARK_BYTES 400
+bool gpu_mark_read(const struct gpu *gpu, const char *directory, vkclip_precision precision,
+                   char text[GPU_MARK_BYTES]);
+bool gpu_mark_write(const struct gpu *gpu, const char *directory, vkclip_precision precision,
+                    const char *text, vkclip_error *err);
+void gpu_mark_remove(const struct gpu *gpu, const char *directory, vkclip_precision precision);
+
 // ---- work ------------------------------------------------------------------------------------
 
 struct gpu_range {
