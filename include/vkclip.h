@@ -383,7 +383,7 @@ typedef struct vkclip_verify_params {
     vkclip_precision precision;  // VKCLIP_PRECISION_DEFAULT: each that the device has
     const char *cache_directory; // as in vkclip_engine_params; NULL: nothing is remembered
     vkclip_log log;
-    void (*progress)(void *user, uint32_t done, uint32_t total); // may be NULL
+    void (*progress)(void *user, uint32_t done, uint32_t total); // done from 0 on; may be NULL
     void *user;
 } vkclip_verify_params;
 

@@ -410,8 +410,8 @@ static void attention_case(struct rig *rig, const void *data)
 
     ref_attention_of_all(c, head_dim, qkv, want);
     char what[64];
-    snprintf(what, sizeof what, "%u sequences, %u tokens, %u x %u, times %g", c->count, tokens,
-             c->heads, head_dim, (double)c->scale);
+    snprintf(what, sizeof what, "%u tokens, sequences %u, heads %u x %u, times %g", tokens,
+             c->count, c->heads, head_dim, (double)c->scale);
     // Scores up to head_dim scale^2 carry that many ulp into exp.
     double of_sums = 3e-6 + head_dim * (double)(c->scale * c->scale) * 0x1p-22;
     rig_get_elements(rig, y, got, out_count);

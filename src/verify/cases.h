@@ -1,8 +1,8 @@
 // cases.h: what every kernel is tried on: sizes around its tiles, the sizes of the model, and
 // values that break what is computed carelessly.
 //
-// Bounds have reasons, written where they are: roundings of 2^-24 in f32, 2^-11 where an output is
-// stored as fp16, times the length of a sum.
+// Bounds have reasons, written where they are: roundings of 2^-24 in f32, times the length of a
+// sum, and one to fp16 where the output is stored so (rig_rounding).
 #ifndef VKCLIP_VERIFY_CASES_H
 #define VKCLIP_VERIFY_CASES_H
 

@@ -40,7 +40,7 @@ bool rig_is_half(const struct rig *rig)
 
 double rig_rounding(const struct rig *rig, double of_sums)
 {
-    return of_sums + (rig_is_half(rig) ? 0x1p-11 : 0.0);
+    return of_sums + (rig_is_half(rig) ? 0x1p-10 : 0.0);
 }
 
 // ---- memory ----------------------------------------------------------------------------------

@@ -56,7 +56,8 @@ void rig_finish(struct rig *rig);
 
 bool rig_is_half(const struct rig *rig);
 
-// fp16 outputs are rounded to 11 bits.
+// The bound of an output in the storage type: fp16 has 11 bits, and Vulkan lets a device round to
+// the nearest or towards zero (Precision and Operation of SPIR-V Instructions).
 double rig_rounding(const struct rig *rig, double of_sums);
 
 // ---- a case ----------------------------------------------------------------------------------

@@ -43,12 +43,17 @@ static const char *precision_name(vkclip_precision precision)
     return precision == VKCLIP_PRECISION_FP16 ? "fp16" : "fp32";
 }
 
-static void make_progress(struct verification *verification)
+static void show_progress(const struct verification *verification)
 {
     const vkclip_verify_params *params = verification->params;
-    verification->done++;
     if (params->progress)
         params->progress(params->user, verification->done, verification->total);
+}
+
+static void make_progress(struct verification *verification)
+{
+    verification->done++;
+    show_progress(verification);
 }
 
 static vkclip_check *add_check(struct verification *verification, const char *name,
@@ -257,6 +262,7 @@ bool vkclip_verify(const vkclip_verify_params *params, vkclip_verify_report *rep
         precision_count = 1;
     }
     verification.total = (uint32_t)(precision_count * (COUNT(groups) + COUNT(small_towers)));
+    show_progress(&verification);
     vkclip_error first = {0};
     bool goes_on = true;
     for (size_t i = 0; goes_on && i < precision_count; i++) {

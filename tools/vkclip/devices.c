@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "devices.h"
 #include "output.h"
 #include "report.h"
 #include "session.h"
@@ -18,9 +19,9 @@ static const char *boolean(bool value)
     return value ? "true" : "false";
 }
 
-static void add_json(struct text *text, uint32_t index, const vkclip_device_facts *device)
+void devices_add_json(struct text *text, const vkclip_device_facts *device)
 {
-    text_add(text, "  {\"index\": %u, \"name\": ", index);
+    text_add(text, "\"name\": ");
     text_add_json(text, device->name);
     text_add(text, ", \"type\": \"%s\", \"driver\": ", kinds[device->kind]);
     text_add_json(text, device->driver);
@@ -41,15 +42,15 @@ static void add_json(struct text *text, uint32_t index, const vkclip_device_fact
         text_add(text, ", \"unusable\": ");
         text_add_json(text, device->unusable);
     }
-    text_add(text, "}");
 }
 
 static void print_json(struct text *text, const vkclip_device_facts *devices, uint32_t count)
 {
     text_add(text, "[\n");
     for (uint32_t i = 0; i < count; i++) {
-        add_json(text, i, &devices[i]);
-        text_add(text, i + 1 < count ? ",\n" : "\n");
+        text_add(text, "  {\"index\": %u, ", i);
+        devices_add_json(text, &devices[i]);
+        text_add(text, i + 1 < count ? "},\n" : "}\n");
     }
     text_add(text, "]\n");
 }

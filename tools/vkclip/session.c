@@ -82,6 +82,7 @@ enum exit_status session_open(struct session *session, const struct session_opti
             .precision = (vkclip_precision)options->precision,
             .max_images = options->batch,
             .cache_directory = cache_directory_find(cache, sizeof cache) ? cache : NULL,
+            .allows_failed_device = options->is_forced,
             .log = report_log,
         },
         &err);

@@ -11,6 +11,7 @@ struct session_options {
     const char *device;
     uint32_t precision; // a vkclip_precision
     uint32_t batch;     // 0: chosen for the device
+    bool is_forced;     // a device that failed verification will do
     bool is_quiet, is_verbose;
 };
 
@@ -19,22 +20,30 @@ extern const char *const session_precisions[];
 // Rows of a table of options. s is a struct session_options.
 // Versions of clang-format differ on lists of initializers in a macro.
 // clang-format off
-#define SESSION_MODEL_OPTIONS(s)                                                              \
-    {.name = "model", .letter = 'm', .argument = "MODEL", .string = &(s).model,               \
-     .help = "model directory or weights file"},                                              \
+#define SESSION_REPORT_OPTIONS(s)                                                             \
     {.name = "quiet", .letter = 'q', .flag = &(s).is_quiet,                                   \
      .help = "no warnings, no progress"},                                                     \
     {.name = "verbose", .letter = 'v', .flag = &(s).is_verbose, .help = "say what is done"}
 
+#define SESSION_MODEL_OPTIONS(s)                                                              \
+    {.name = "model", .letter = 'm', .argument = "MODEL", .string = &(s).model,               \
+     .help = "model directory or weights file"},                                              \
+    SESSION_REPORT_OPTIONS(s)
+
+#define SESSION_DEVICE_OPTION(s)                                                              \
+    {.name = "device", .letter = 'd', .argument = "INDEX|NAME", .string = &(s).device,        \
+     .help = "see 'vkclip devices'; default: the best GPU, else a software driver"}
+
 #define SESSION_ENGINE_OPTIONS(s)                                                             \
     SESSION_MODEL_OPTIONS(s),                                                                 \
-    {.name = "device", .letter = 'd', .argument = "INDEX|NAME", .string = &(s).device,        \
-     .help = "see 'vkclip devices'; default: the best GPU, else a software driver"},          \
+    SESSION_DEVICE_OPTION(s),                                                                 \
     {.name = "precision", .argument = "PRECISION", .number = &(s).precision,                  \
      .choices = session_precisions,                                                           \
      .help = "auto, fp32 or fp16; auto is fp16 on GPUs that store it, else fp32"},            \
     {.name = "batch", .argument = "N", .number = &(s).batch, .least = 1, .most = 4096,        \
-     .help = "images computed at once; default: chosen for the device"}
+     .help = "images computed at once; default: chosen for the device"},                      \
+    {.name = "force", .flag = &(s).is_forced,                                                 \
+     .help = "use the device even if it failed 'vkclip verify'"}
 // clang-format on
 
 // After the options in --help.
