@@ -8,6 +8,7 @@
 set -euo pipefail
 shopt -s inherit_errexit # a function whose output is taken stops as any other
 . tools/packages.sh
+. tools/drivers.sh
 
 row=$(basename "$0" .sh)
 out=$PWD/build/matrix/$row # of this row alone, kept between runs
@@ -102,17 +103,6 @@ run_demo() { # log, command that runs vkclip...
     fi
 }
 
-# Settings of the validation layer: core and synchronization validation, said on standard output. For
-# VK_LAYER_SETTINGS_PATH, with VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation.
-write_validation_settings() { # file
-    cat >"$1" <<'END'
-khronos_validation.debug_action = VK_DBG_LAYER_ACTION_LOG_MSG
-khronos_validation.log_filename = stdout
-khronos_validation.report_flags = error,warn,perf
-khronos_validation.validate_sync = true
-END
-}
-
 # Messages of the validation layer in a log, as a cell.
 count_messages() { # log
     local count
@@ -121,13 +111,6 @@ count_messages() { # log
 }
 
 # ---- drivers and Debians ---------------------------------------------------------------------
-
-llvmpipe_icd() {
-    local file
-    for file in /usr/share/vulkan/icd.d/lvp_icd."$(uname -m)".json /usr/share/vulkan/icd.d/lvp_icd.json; do
-        [ ! -f "$file" ] || echo "$file"
-    done | head -n 1
-}
 
 # Debian's Chromium carries SwiftShader, the newest validation layer and the Khronos mock driver. The package
 # is unpacked, not installed; prints the folder that holds them.
@@ -140,6 +123,32 @@ chromium_folder() {
         (cd "$folder" && basename chromium-common_*.deb | cut -d_ -f2 >version && rm -f ./*.deb)
     fi
     echo "$folder/usr/lib/chromium"
+}
+
+# The manifest of the newest validation layer: prints the folder for VK_LAYER_PATH.
+newest_layer() {
+    local library
+    library=$(chromium_folder)/libVkLayer_khronos_validation.so
+    mkdir -p "$out/layer"
+    cat >"$out/layer/VkLayer_khronos_validation.json" <<END
+{"file_format_version": "1.2.0",
+ "layer": {"name": "VK_LAYER_KHRONOS_validation", "type": "GLOBAL", "library_path": "$library",
+  "api_version": "1.4.0", "implementation_version": "1", "description": "Khronos validation"}}
+END
+    echo "$out/layer"
+}
+
+# The version of Vulkan the layer was made for, as it says itself.
+layer_version() { # folder
+    python3 - "$1" <<'END'
+import ctypes, json, sys
+with open(sys.argv[1] + "/VkLayer_khronos_validation.json", encoding="utf-8") as file:
+    library = ctypes.CDLL(json.load(file)["layer"]["library_path"])
+properties, count = ctypes.create_string_buffer(1024), ctypes.c_uint32(1)  # VkLayerProperties: a name of 256, ...
+library.vkEnumerateInstanceLayerProperties(ctypes.byref(count), properties)
+version = int.from_bytes(properties[256:260], "little")
+print(version >> 22 & 127, version >> 12 & 1023, version & 4095, sep=".")
+END
 }
 
 chromium_version() {

@@ -9,7 +9,7 @@ enter_chroot "$root" bash -c "gcc -std=c11 -D_GNU_SOURCE -O2 -fPIC -shared -fvis
     -Wshadow -Wconversion -Werror -isystem /usr/include/libdrm -o $folder/libintel_shim.so tests/shim/*.c"
 mesa=$(version_in_chroot "$root" mesa-vulkan-drivers)
 
-write_validation_settings "$out/vk_layer_settings.txt"
+write_validation_settings "$out/vk_layer_settings.txt" log core sync
 
 # vkclip on the part, validated, without caches, so that everything is compiled.
 run_on() { # part, arguments...
