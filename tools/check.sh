@@ -4,13 +4,14 @@
 # Installs what is missing (Debian 12 and 13, Ubuntu 24.04), then: format, includes, scripts; builds
 # with gcc and clang, warnings being errors; the tests under AddressSanitizer and
 # UndefinedBehaviorSanitizer; each fuzzer for a moment; the tests that need a Vulkan device on the
-# software drivers llvmpipe and SwiftShader under the validation layer, whose every message is a
-# failure. Nothing outside build/ is written. A check that cannot run here says so and counts as
-# skipped.
+# software driver llvmpipe under the validation layer, whose every message is a failure; the quick
+# rows of tools/matrix.sh, a check each, SwiftShader among them. Nothing outside build/ and the cache
+# of tools/matrix.sh is written. A check that cannot run here says so and counts as skipped.
 # Closes with "N passed, N failed, N skipped". Status: 0 none failed, 1 some did, 3 cannot run here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/packages.sh
+. tools/drivers.sh
 
 out=$PWD/build/check
 passed=0
@@ -69,73 +70,52 @@ run_tests() { # name, build folder, regular expression of labels, environment se
     fi
 }
 
-# The same under the validation layer, core and synchronization. Every message stops the program
-# that caused it, by SIGTRAP, so that no test can pass over it; the message is on standard output.
-run_validated() { # as run_tests
+# The same under the validation layer of this system, core and synchronization.
+run_validated() { # library of the layer, then as run_tests
+    local library=$1 sync=sync
+    shift
+    grep -q validate_sync "$library" || sync=old_sync
+    write_validation_settings "$out/vk_layer_settings.txt" stop core $sync
     run_tests "$@" VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation \
         VK_LAYER_SETTINGS_PATH="$out/vk_layer_settings.txt"
 }
 
-# Silence means something only if the layer is there.
-layer_loads() { # driver manifest
-    local report
-    report=$(env VK_LOADER_DEBUG=all VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation \
-        VK_ICD_FILENAMES="$1" "$out/gcc/vkclip" devices 2>&1)
-    grep -i 'insert instance layer.*VK_LAYER_KHRONOS_validation' <<<"$report"
-}
-
-# Two spellings of the switch for synchronization validation: the layer of Debian 12, and later.
-# Not a log file: the layer empties it whenever a process starts, and announces it on standard output.
-write_layer_settings() {
-    cat >"$out/vk_layer_settings.txt" <<END
-khronos_validation.debug_action = VK_DBG_LAYER_ACTION_LOG_MSG,VK_DBG_LAYER_ACTION_BREAK
-khronos_validation.log_filename = stdout
-khronos_validation.report_flags = error,warn,perf
-khronos_validation.enables = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
-khronos_validation.validate_sync = true
-END
-}
-
-llvmpipe_icd() {
-    local file
-    for file in /usr/share/vulkan/icd.d/lvp_icd."$(uname -m)".json /usr/share/vulkan/icd.d/lvp_icd.json; do
-        [ ! -f "$file" ] || echo "$file"
-    done | head -n 1
-}
-
-# SwiftShader is packaged nowhere by itself; Debian's Chromium carries it. Taken out of its package,
-# not installed. Prints the driver's manifest, or nothing where there is none, as on Ubuntu.
-swiftshader_icd() {
-    local folder=$out/swiftshader
-    local icd=$folder/usr/lib/chromium/vk_swiftshader_icd.json
-    if [ ! -f "$icd" ]; then
-        mkdir -p "$folder"
-        (cd "$folder" && apt-get download chromium-common && dpkg -x chromium-common_*.deb .) \
-            >"$out/swiftshader.log" 2>&1 </dev/null || true
-        rm -f "$folder"/*.deb
-    fi
-    [ ! -f "$icd" ] || echo "$icd"
-}
-
-test_on_drivers() {
-    local llvmpipe swiftshader
-    llvmpipe=$(llvmpipe_icd)
-    swiftshader=$(swiftshader_icd)
-    if [ -n "$llvmpipe" ]; then
-        check "validation layer loads" layer_loads "$llvmpipe" || true
-        run_validated "llvmpipe validated" gcc 'gpu|app|full' VK_ICD_FILENAMES="$llvmpipe"
-        rm -rf "$out/gcc/full_model" # 1.6 GB
-        # The driver's own leaks at exit are not ours.
-        run_tests "llvmpipe sanitized" sanitized 'gpu|app' VK_ICD_FILENAMES="$llvmpipe" \
-            ASAN_OPTIONS=detect_leaks=0
-    else
+test_on_llvmpipe() {
+    local icd library
+    icd=$(llvmpipe_icd)
+    if [ -z "$icd" ]; then
         count skipped "llvmpipe: no driver manifest in /usr/share/vulkan/icd.d"
+        return
     fi
-    if [ -n "$swiftshader" ]; then
-        run_validated "SwiftShader validated" gcc gpu VK_ICD_FILENAMES="$swiftshader"
+    if library=$(validation_layer "$out/gcc/vkclip" VK_ICD_FILENAMES="$icd"); then
+        run_validated "$library" "llvmpipe validated" gcc 'gpu|app|full' VK_ICD_FILENAMES="$icd"
     else
-        count skipped "SwiftShader: no chromium-common package here"
+        count failed "validation layer loads"
     fi
+    rm -rf "$out/gcc/full_model" # 1.6 GB
+    # The driver's own leaks at exit are not ours.
+    run_tests "llvmpipe sanitized" sanitized 'gpu|app' VK_ICD_FILENAMES="$icd" ASAN_OPTIONS=detect_leaks=0
+}
+
+# Each row is one check; one that could not be tried is skipped.
+check_quick_rows() {
+    local outcome row
+    rm -f "$out/matrix.json"
+    tools/matrix.sh --quick --json "$out/matrix.json" || true
+    if [ ! -f "$out/matrix.json" ]; then
+        count failed "matrix: no row was tried"
+        return
+    fi
+    while read -r outcome row; do
+        count "$outcome" "matrix: $row"
+    done < <(python3 - "$out/matrix.json" <<'END'
+import json, sys
+outcomes = {"passed": "passed", "FAILED": "failed", "not run": "skipped"}
+with open(sys.argv[1], encoding="utf-8") as file:
+    for row in json.load(file)["rows"]:
+        print(outcomes[row["outcome"]], row["row"])
+END
+    )
 }
 
 # Long enough to see that the targets build and no first idea breaks a parser; hunts are for nights.
@@ -145,7 +125,6 @@ fuzz() { # target
 
 mkdir -p "$out"
 install_missing "$out/packages.log" "${build_packages[@]}" "${check_packages[@]}"
-write_layer_settings
 
 check "format" check_format || true
 check "includes" tools/arrows.sh || true
@@ -163,7 +142,8 @@ if check "build with sanitizers" build sanitized gcc -DCMAKE_BUILD_TYPE=Debug -D
     run_tests "host tests sanitized" sanitized host
 fi
 if check "build with gcc" build gcc gcc -DCMAKE_BUILD_TYPE=None "-DCMAKE_C_FLAGS=-O2 -g"; then
-    test_on_drivers
+    test_on_llvmpipe
+    check_quick_rows
 fi
 
 echo "$passed passed, $failed failed, $skipped skipped"
