@@ -19,11 +19,17 @@ mkdir -p "$out" "$cache"
 # Adds a line to the table. Columns: proof (ran, compiled, translated or built), versions, kernels, towers, demo,
 # messages, note; what is not given stays empty. A value that begins with FAILED fails the row.
 line() { # environment, column=value...
+    local cell
     printf '%s' "$1" >>"$out/lines"
     shift
-    printf '\t%s' "$@" >>"$out/lines"
+    for cell in "$@"; do
+        case $cell in
+        kernels= | towers= | demo= | messages=) cell="${cell}FAILED: no answer" ;; # what was to answer died
+        esac
+        case $cell in *=FAILED*) has_failed=true ;; esac
+        printf '\t%s' "$cell" >>"$out/lines"
+    done
     printf '\n' >>"$out/lines"
-    case "$*" in *=FAILED*) has_failed=true ;; esac
 }
 has_failed=false
 

@@ -30,6 +30,10 @@ def read(row):
                 result["lines"].append({"environment": environment, **cells})
     except FileNotFoundError:
         pass
+    # A row that says nothing has shown nothing, and a cell speaks louder than a status.
+    cells = [cell for line in result["lines"] for cell in line.values()]
+    if any(cell.startswith("FAILED") for cell in cells) or (result["outcome"] == "passed" and not cells):
+        result["outcome"] = "FAILED"
     if result["outcome"] == "not run":
         with open(os.path.join(folder, "log"), encoding="utf-8", errors="replace") as file:
             result["reason"] = (file.read().splitlines() or [""])[-1]
