@@ -1,5 +1,5 @@
 // The parts that can be pretended, one of each generation that ANV compiles for. Sizes as Intel
-// publishes them, identifiers of the PCI id list; none of them changes what is compiled.
+// publishes them, identifiers from the PCI id list.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
