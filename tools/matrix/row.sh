@@ -175,9 +175,11 @@ make_chroot() { # suite, package...
             debootstrap --variant=minbase "$suite" "$root.new" || not_run "debootstrap of $suite failed"
             mv "$root.new" "$root"
         fi
+        # Fetch as this machine does: through its proxy, and from a mirror that stands still if it allows that.
+        apt-config dump | grep -E '^Acquire::(Check-|.*[Pp]roxy)' >"$root/etc/apt/apt.conf.d/99machine" || true
         [ $# = 0 ] || enter_chroot "$root" bash -c "apt-get update && DEBIAN_FRONTEND=noninteractive \
             apt-get install -y --no-install-recommends $*" || not_run "packages of $suite cannot be installed: $*"
-    ) 9>"$cache/chroot/$suite.lock" >&2
+    ) 9>"$cache/chroot/$suite.lock" >&2 || exit
     echo "$root"
 }
 
