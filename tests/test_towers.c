@@ -267,8 +267,8 @@ static void two_engines_share_one_model(void **state)
     vkclip_error err;
     vkclip_model *model;
     vkclip_engine *first = open_engine("tools/demo/model", VKCLIP_PRECISION_FP32, 1, &model);
-    vkclip_engine *second =
-        vkclip_engine_create(model, &(vkclip_engine_params){.max_images = 2}, &err);
+    vkclip_engine *second = vkclip_engine_create(
+        model, &(vkclip_engine_params){.precision = VKCLIP_PRECISION_FP32, .max_images = 2}, &err);
     assert_non_null(second);
     const size_t width = vkclip_model_get_facts(model)->embedding_width;
     float *a = malloc(width * sizeof *a), *b = malloc(width * sizeof *b);
