@@ -332,7 +332,8 @@ PFN_vkVoidFunction layer_next(const struct layer_stage *stage, const void *handl
 static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_call(VkInstance instance,
                                                                   const char *name)
 {
-    if (!instance)
+    // To the layer nearest to the program the loader names an instance that is not made yet.
+    if (!instance || strcmp(name, "vkCreateInstance") == 0)
         return find_hook(own_calls, name);
     return find_call(find_object(instance), 0, name);
 }
