@@ -350,7 +350,7 @@ static void upload_vectors(struct loader *loader, const struct weight *const *ve
                            uint32_t count, uint32_t cols, struct gpu_range target)
 {
     float *values = scratch(loader, cols);
-    for (uint32_t i = 0; values && i < count; i++) {
+    for (uint32_t i = 0; values && !loader->error.status && i < count; i++) {
         if (!read_part(loader, vectors[i], 0, cols, values))
             return;
         upload_f32(loader, values, cols, target, (uint64_t)i * cols * sizeof *values);
