@@ -58,9 +58,14 @@ static void print_table(struct text *text, const vkclip_verify_report *report,
     text_add(text, "      %-26s  %5s  %9s  %9s\n", "kernel or tower", "cases", "worst", "allowed");
     for (uint32_t i = 0; i < report->check_count; i++) {
         const vkclip_check *check = &report->checks[i];
-        text_add(text, "%s  %-26s  %5u  %9.1e  %9.1e  %s\n", session_precisions[check->precision],
+        text_add(text, "%s  %-26s  %5u  %9.1e  %9.1e  %s", session_precisions[check->precision],
                  check->name, check->case_count, check->worst, check->allowed,
                  check->is_passed ? "PASS" : "FAIL");
+        if (!check->is_passed)
+            text_add(text, ": %s%s%s", check->worst_case,
+                     check->is_contained ? "" : ", writes where it should not",
+                     check->is_repeatable ? "" : ", other bits the second time");
+        text_add(text, "\n");
     }
 }
 
