@@ -49,7 +49,7 @@ typedef enum vkclip_status {
     VKCLIP_ERROR_MEMORY,   // host or device memory ran out
     VKCLIP_ERROR_DEVICE,   // no usable Vulkan device, or the driver refused a call
     VKCLIP_ERROR_LOST,     // the device was lost or hangs; the engine is of no further use
-    VKCLIP_ERROR_NUMBERS,  // a result is not finite
+    VKCLIP_ERROR_NUMBERS,  // a result is not finite, or not of unit length
 } vkclip_status;
 
 typedef struct vkclip_error {
@@ -231,7 +231,9 @@ typedef struct vkclip_engine_facts {
 //   model   opened with VKCLIP_MODEL_WHOLE; must outlive the engine
 //   params  a zeroed struct is a sensible choice
 //
-// Fails with VKCLIP_ERROR_ARGUMENT, VKCLIP_ERROR_FILE, VKCLIP_ERROR_MEMORY or
+// Where device memory is short, fewer images and texts are computed at once; where there is not
+// enough for one, VKCLIP_ERROR_MEMORY says how much is needed and how much there is.
+// Fails with VKCLIP_ERROR_ARGUMENT, VKCLIP_ERROR_FILE, VKCLIP_ERROR_MEMORY, VKCLIP_ERROR_LOST or
 // VKCLIP_ERROR_DEVICE, the last also for a device that failed vkclip_verify in this precision.
 //
 // Thread safety: safe.
@@ -251,8 +253,9 @@ VKCLIP_API const vkclip_engine_facts *vkclip_engine_get_facts(const vkclip_engin
 //
 // Any count; more than max_images are computed in turns. The same pixels give bitwise the same
 // embedding at any place in any batch. Blocks until the device is done. Fails with
-// VKCLIP_ERROR_LOST (then every later call does, at once), VKCLIP_ERROR_DEVICE, or
-// VKCLIP_ERROR_NUMBERS when an embedding is not finite.
+// VKCLIP_ERROR_LOST (then every later call does, at once and with the same message), with
+// VKCLIP_ERROR_DEVICE or VKCLIP_ERROR_MEMORY, after which a later call may succeed, or with
+// VKCLIP_ERROR_NUMBERS when an embedding is not finite or not of unit length.
 //
 // Thread safety: one call at a time per engine.
 // Source: open_clip model.py, CustomTextCLIP.encode_image(normalize=True).

@@ -38,6 +38,23 @@ static void make_tiles(vkclip_engine *engine, const uint32_t *lengths, uint32_t 
     run->counts.tokens = body_row;
 }
 
+// A device that computes rightly leaves unit vectors, to a few units in the last place, or zeros
+// for a model that gives zeros. This costs nothing and sees most of what a broken device does.
+static bool check_embedding(const vkclip_engine *engine, const float *embedding, vkclip_error *err)
+{
+    double squares = 0.0;
+    for (uint32_t i = 0; i < engine->vit.sizes.embedding_width; i++)
+        squares += (double)embedding[i] * (double)embedding[i];
+    if (!isfinite(squares))
+        return fail(err, VKCLIP_ERROR_NUMBERS, "an embedding is not finite%s",
+                    engine->facts.precision == VKCLIP_PRECISION_FP16 ? ": try fp32" : "");
+    if (squares != 0.0 && fabs(squares - 1.0) > 1e-4)
+        return fail(err, VKCLIP_ERROR_NUMBERS,
+                    "%s computes wrongly: an embedding has length %g, not 1",
+                    engine->facts.device.name, sqrt(squares));
+    return true;
+}
+
 // Runs a tower on what lies in its inputs and copies the embeddings out.
 static bool run_tower(vkclip_engine *engine, const struct tower_plan *t, const struct plan_run *run,
                       float *embeddings, vkclip_error *err)
@@ -50,10 +67,9 @@ static bool run_tower(vkclip_engine *engine, const struct tower_plan *t, const s
     const uint32_t width = engine->vit.sizes.embedding_width;
     const float *out = gpu_buffer_address(engine->out);
     memcpy(embeddings, out, (size_t)run->counts.sequences * width * sizeof *out);
-    for (size_t i = 0; i < (size_t)run->counts.sequences * width; i++)
-        if (!isfinite(embeddings[i]))
-            return fail(err, VKCLIP_ERROR_NUMBERS, "an embedding is not finite%s",
-                        engine->facts.precision == VKCLIP_PRECISION_FP16 ? ": try fp32" : "");
+    for (uint32_t i = 0; i < run->counts.sequences; i++)
+        if (!check_embedding(engine, embeddings + (size_t)i * width, err))
+            return false;
     return true;
 }
 
@@ -75,6 +91,8 @@ bool vkclip_embed_pixels(vkclip_engine *engine, const uint8_t *pixels, size_t co
 {
     if (!engine || !pixels || !embeddings || count == 0)
         return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_embed_pixels: nothing to embed");
+    if (!gpu_check_alive(engine->gpu, err))
+        return false;
     const size_t side = engine->vit.sizes.image_size_px;
     const size_t width = engine->vit.sizes.embedding_width;
     for (size_t done = 0; done < count;) {
@@ -183,7 +201,7 @@ bool vkclip_embed_tokens(vkclip_engine *engine, const int32_t *ids, const uint32
 {
     if (!engine || !ids || !lengths || !embeddings || count == 0)
         return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_embed_tokens: nothing to embed");
-    if (!check_tokens(engine, ids, lengths, count, err))
+    if (!gpu_check_alive(engine->gpu, err) || !check_tokens(engine, ids, lengths, count, err))
         return false;
 
     const struct plan_limits *limits = &engine->texts.limits;

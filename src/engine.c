@@ -1,6 +1,7 @@
 // engine.c: a model on a device: device memory, the plans of both towers, their inputs.
 #include "engine.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,6 +160,28 @@ static bool open_device(vkclip_engine *engine, const vkclip_engine_params *param
     return true;
 }
 
+// Where the device's memory ran out, one sentence with what is needed and what there is; else the
+// reason as it is. Returns false.
+static bool explain_memory(const vkclip_engine *engine, const char *what, uint64_t need_bytes,
+                           const vkclip_error *reason, vkclip_error *err)
+{
+    struct gpu_room room = {0};
+    if (reason->status == VKCLIP_ERROR_MEMORY)
+        room = gpu_get_room(engine->gpu);
+    if (!room.is_short) {
+        if (err)
+            *err = *reason;
+        return false;
+    }
+    char left[48] = "";
+    if (room.free_bytes != UINT64_MAX)
+        snprintf(left, sizeof left, ", of which %" PRIu64 " are free", room.free_bytes >> 20);
+    return fail(err, VKCLIP_ERROR_MEMORY,
+                "%s is out of memory: %s need %" PRIu64 " MiB, the device has %" PRIu64 "%s",
+                engine->facts.device.name, what, (need_bytes + 0xfffff) >> 20,
+                room.heap_bytes >> 20, left);
+}
+
 static bool upload_weights(vkclip_engine *engine, vkclip_error *err)
 {
     struct loader loader;
@@ -167,18 +190,18 @@ static bool upload_weights(vkclip_engine *engine, vkclip_error *err)
         return false;
     model_load(&engine->vit, &engine->bert, &loader); // counts bytes; was checked at opening
 
-    const uint64_t need_mib = loader.need_bytes >> 20;
+    const uint64_t need_bytes = loader.need_bytes;
+    const uint64_t free_bytes = gpu_get_room(engine->gpu).free_bytes;
+    if (need_bytes > free_bytes) // which is an estimate, so it is tried
+        log_line(&engine->log, VKCLIP_LOG_WARNING,
+                 "the weights need %" PRIu64 " MiB, %s has %" PRIu64 " free",
+                 (need_bytes + 0xfffff) >> 20, engine->facts.device.name, free_bytes >> 20);
     loader_begin_upload(&loader, engine->gpu, &engine->weights);
     model_load(&engine->vit, &engine->bert, &loader);
     vkclip_error reason = {0};
     bool is_done = loader_end_upload(&loader, &reason);
-    if (!is_done && reason.status == VKCLIP_ERROR_MEMORY)
-        log_line(&engine->log, VKCLIP_LOG_ERROR, "%s has %llu MiB of memory, the weights need %llu",
-                 engine->facts.device.name,
-                 (unsigned long long)(engine->facts.device.memory_bytes >> 20),
-                 (unsigned long long)need_mib);
-    if (!is_done && err)
-        *err = reason;
+    if (!is_done)
+        explain_memory(engine, "the weights", need_bytes, &reason, err);
     loader_finish(&loader);
     engine->facts.weights_bytes = engine->weights.size_bytes;
     return is_done;
@@ -285,14 +308,31 @@ static bool record_towers(vkclip_engine *engine, bool is_timed, vkclip_error *er
     return true;
 }
 
+// Whether the plans are as small as they can be.
+static bool are_least(const vkclip_engine *engine)
+{
+    return engine->images.limits.sequences == 1 &&
+           engine->texts.limits.tokens <= engine->model->config.context_tokens;
+}
+
+// Beyond what the driver thinks is left, a device may swap until a watchdog ends it; the smallest
+// plans are tried all the same.
 static bool allocate_and_plan(vkclip_engine *engine, vkclip_error *err)
 {
-    uint64_t arena_bytes;
-    if (!create_inputs(engine, err) || !plan_towers(engine, &arena_bytes, err))
+    uint64_t *arena_bytes = &engine->facts.arena_bytes;
+    if (!create_inputs(engine, err) || !plan_towers(engine, arena_bytes, err))
         return false;
-    engine->arena = gpu_buffer_create(engine->gpu, arena_bytes, GPU_MEMORY_DEVICE, err);
-    engine->facts.arena_bytes = arena_bytes;
+    if (*arena_bytes > gpu_get_room(engine->gpu).free_bytes && !are_least(engine))
+        return fail(err, VKCLIP_ERROR_MEMORY, "little memory left");
+    engine->arena = gpu_buffer_create(engine->gpu, *arena_bytes, GPU_MEMORY_DEVICE, err);
     return engine->arena && record_towers(engine, false, err);
+}
+
+static uint64_t needed_bytes(const vkclip_engine *engine)
+{
+    const struct input_sizes inputs = input_sizes(engine);
+    return engine->facts.weights_bytes + engine->facts.arena_bytes + inputs.pixels + inputs.tokens +
+           inputs.tiles + inputs.out;
 }
 
 // Where memory is short, fewer images and texts at once, down to one.
@@ -304,14 +344,10 @@ static bool plan_within_memory(vkclip_engine *engine, uint32_t max_images, vkcli
     choose_text_limits(engine, fraction);
     while (!allocate_and_plan(engine, &reason)) {
         uint32_t images = engine->images.limits.sequences;
-        bool is_least =
-            images == 1 && engine->texts.limits.tokens <= engine->model->config.context_tokens;
         drop_plans(engine);
-        if (reason.status != VKCLIP_ERROR_MEMORY || is_least) {
-            if (err)
-                *err = reason;
-            return false;
-        }
+        if (reason.status != VKCLIP_ERROR_MEMORY || are_least(engine))
+            return explain_memory(engine, "the model's weights and one image or text",
+                                  needed_bytes(engine), &reason, err);
         fraction *= 2;
         choose_image_limits(engine, max_u32(1, images / 2));
         choose_text_limits(engine, fraction);

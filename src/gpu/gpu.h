@@ -46,6 +46,14 @@ enum gpu_memory {
     GPU_MEMORY_READBACK, // the device writes, the host reads
 };
 
+struct gpu_room {
+    uint64_t heap_bytes; // of the memory that GPU_MEMORY_DEVICE prefers
+    uint64_t free_bytes; // what the driver thinks is left of it; UINT64_MAX where it does not say
+    bool is_short;       // the last buffer did not fit on the device
+};
+
+struct gpu_room gpu_get_room(const struct gpu *gpu);
+
 // Returns NULL and fails with VKCLIP_ERROR_MEMORY when there is none left.
 struct gpu_buffer *gpu_buffer_create(struct gpu *gpu, uint64_t size_bytes, enum gpu_memory memory,
                                      vkclip_error *err);

@@ -44,6 +44,31 @@ static uint32_t find_type(const struct gpu *gpu, uint32_t allowed, VkMemoryPrope
     return best;
 }
 
+struct gpu_room gpu_get_room(const struct gpu *gpu)
+{
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT,
+    };
+    if (gpu->has_budget)
+        vkGetPhysicalDeviceMemoryProperties2(
+            gpu->physical, &(VkPhysicalDeviceMemoryProperties2){
+                               .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
+                               .pNext = &budget,
+                           });
+    uint32_t type = find_type(gpu, UINT32_MAX, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT);
+    if (type == UINT32_MAX)
+        type = find_type(gpu, UINT32_MAX, 0);
+    uint32_t heap = gpu->memory.memoryTypes[type].heapIndex;
+    uint64_t used = budget.heapUsage[heap], most = budget.heapBudget[heap];
+    return (struct gpu_room){
+        .heap_bytes = gpu->memory.memoryHeaps[heap].size,
+        .free_bytes = !gpu->has_budget ? UINT64_MAX
+                      : used < most    ? most - used
+                                       : 0,
+        .is_short = gpu->is_out_of_memory,
+    };
+}
+
 // Memory for a buffer, of the best type that has room: a small device-local heap may be full
 // while other memory the device can use is not.
 static bool allocate(struct gpu *gpu, struct gpu_buffer *buffer, enum gpu_memory memory,

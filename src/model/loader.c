@@ -173,10 +173,17 @@ static bool add_block(struct loader *loader, uint64_t at_least_bytes)
     if (memory->block_count == LOADER_MAX_BLOCKS)
         return fail(&loader->error, VKCLIP_ERROR_MEMORY, "the weights need more than %d blocks",
                     LOADER_MAX_BLOCKS);
+    // What is left may lie in pieces: half as much is tried once.
+    vkclip_error reason;
     struct gpu_buffer *block =
-        gpu_buffer_create(loader->gpu, loader->block_bytes, GPU_MEMORY_DEVICE, &loader->error);
+        gpu_buffer_create(loader->gpu, loader->block_bytes, GPU_MEMORY_DEVICE, &reason);
+    if (!block && reason.status == VKCLIP_ERROR_MEMORY &&
+        loader->block_bytes / 2 > at_least_bytes) {
+        loader->block_bytes = align_up(loader->block_bytes / 2, ALIGNMENT);
+        block = gpu_buffer_create(loader->gpu, loader->block_bytes, GPU_MEMORY_DEVICE, &reason);
+    }
     if (!block)
-        return false;
+        return fail(&loader->error, reason.status, "%s", reason.message);
     memory->blocks[memory->block_count++] = block;
     loader->block_used = 0;
     return true;
