@@ -261,8 +261,10 @@ static void read_instruction(struct walk *walk, const struct instruction *i)
             walk->sizes->shared_bytes += walk->ids[w[1]].bytes;
         break;
     default:
-        read_type(walk, i);
-        read_constant(walk, i);
+        if (i->code >= OP_TYPE_BOOL && i->code <= OP_TYPE_POINTER)
+            read_type(walk, i);
+        else if (i->code >= OP_CONSTANT_TRUE && i->code <= OP_SPEC_CONSTANT_OP)
+            read_constant(walk, i);
         break;
     }
 }
