@@ -70,31 +70,49 @@ verdict() { # command
 
 # ---- builds and tests ------------------------------------------------------------------------
 
-# The build of this machine that the rows share with tools/check.sh.
+# The builds of this machine that rows share with tools/check.sh.
 native=$PWD/build/check/gcc
-build_native() {
+sanitized=$PWD/build/check/sanitized
+
+build_here() { # folder, cmake settings...
+    local folder=$1
+    shift
     need_packages "${build_packages[@]}" "${check_packages[@]}"
-    cmake -S . -B "$native" -G Ninja -DCMAKE_C_COMPILER=gcc -DVKCLIP_TESTS=ON -DVKCLIP_WERROR=ON \
-        -DPython3_EXECUTABLE=/usr/bin/python3 -DCMAKE_BUILD_TYPE=None "-DCMAKE_C_FLAGS=-O2 -g"
-    cmake --build "$native"
+    cmake -S . -B "$folder" -G Ninja -DCMAKE_C_COMPILER=gcc -DVKCLIP_TESTS=ON -DVKCLIP_WERROR=ON \
+        -DPython3_EXECUTABLE=/usr/bin/python3 "$@"
+    cmake --build "$folder"
 }
 
-# Runs tests of a build folder and prints a cell: "12 passed", with what failed and was skipped.
-# The whole output is appended to LOG, where count_messages finds what validation said.
-run_tests() { # build folder, log, regular expression of test names, environment settings...
-    local folder=$1 log=$2 names=$3 one p f s cell
-    shift 3
-    one=$(mktemp)
-    env -u VK_DRIVER_FILES -u VK_ADD_DRIVER_FILES "$@" ctest --test-dir "$folder" -R "^($names)\$" -V \
-        --timeout 1800 >"$one" 2>&1 </dev/null || true
-    cat "$one" >>"$log"
-    read -r p f s < <(tools/count_cases.sh "$one")
-    rm -f "$one"
+build_native() {
+    build_here "$native" -DCMAKE_BUILD_TYPE=None "-DCMAKE_C_FLAGS=-O2 -g"
+}
+
+build_sanitized() {
+    build_here "$sanitized" -DCMAKE_BUILD_TYPE=Debug -DVKCLIP_SANITIZE=ON
+}
+
+# The cases in the output of "ctest -V" as a cell: "12 passed", with what failed and was skipped.
+count_tests() { # log, regular expression of test names
+    local p f s cell
+    read -r p f s < <(tools/count_cases.sh "$1" "$2")
     cell="$p passed"
     [ "$s" = 0 ] || cell="$cell, $s skipped"
     [ "$f" = 0 ] || cell="FAILED $f, $cell"
     [ "$p$f$s" != 000 ] || cell="FAILED: no test ran"
     echo "$cell"
+}
+
+# Runs tests of a build folder and prints a cell. The whole output is appended to LOG, where count_messages
+# finds what validation said.
+run_tests() { # build folder, log, regular expression of test names, environment settings...
+    local folder=$1 log=$2 names=$3 one
+    shift 3
+    one=$(mktemp)
+    env -u VK_DRIVER_FILES -u VK_ADD_DRIVER_FILES "$@" ctest --test-dir "$folder" -R "^($names)\$" -V \
+        --timeout 1800 >"$one" 2>&1 </dev/null || true
+    cat "$one" >>"$log"
+    count_tests "$one" "$names"
+    rm -f "$one"
 }
 
 # Whether the demo model answers as open_clip does; prints a cell.
@@ -161,6 +179,11 @@ chromium_version() {
     cat "$cache/chromium/version"
 }
 
+# Lets apt in there fetch as this machine does: through its proxy, and from a mirror that stands still if it allows that.
+fetch_as_here() { # root
+    apt-config dump | grep -E '^Acquire::(Check-|.*[Pp]roxy)' >"$1/etc/apt/apt.conf.d/99machine" || true
+}
+
 # A Debian of its own in the cache, brought up to date: prints its root folder.
 make_chroot() { # suite, package...
     local suite=$1 root=$cache/chroot/$1
@@ -175,8 +198,7 @@ make_chroot() { # suite, package...
             debootstrap --variant=minbase "$suite" "$root.new" || not_run "debootstrap of $suite failed"
             mv "$root.new" "$root"
         fi
-        # Fetch as this machine does: through its proxy, and from a mirror that stands still if it allows that.
-        apt-config dump | grep -E '^Acquire::(Check-|.*[Pp]roxy)' >"$root/etc/apt/apt.conf.d/99machine" || true
+        fetch_as_here "$root"
         [ $# = 0 ] || enter_chroot "$root" bash -c "apt-get update && DEBIAN_FRONTEND=noninteractive \
             apt-get install -y --no-install-recommends $*" || not_run "packages of $suite cannot be installed: $*"
     ) 9>"$cache/chroot/$suite.lock" >&2 || exit
