@@ -44,6 +44,45 @@ def f04_an_unusable_cache_directory_is_done_without(tmp):
     assert stat.S_IMODE(os.stat(fresh / "vkclip").st_mode) == 0o700
 
 
+def of_another_device(cache):
+    """The same file with its checksum right and a byte of the driver's UUID wrong."""
+    payload = bytearray(cache[24:])
+    payload[16] ^= 1
+    checksum = 0xcbf29ce484222325
+    for byte in payload:
+        checksum = (checksum ^ byte) * 0x100000001b3 % 2**64
+    return cache[:16] + struct.pack("=Q", checksum) + payload
+
+
+@case("device")
+def d09_a_pipeline_cache_that_is_not_ours_is_done_without(tmp):
+    line = ("classify", "-v", "-l", "round cells", IMAGES[0])
+    cached = {"XDG_CACHE_HOME": str(tmp)}
+    want = fine(*line, env=cached).out
+    path = next(tmp.glob("vkclip/pipelines-*"))
+    good = path.read_bytes()
+    assert b".bin: loaded" in fine(*line, env=cached).err
+
+    def is_done_without():
+        result = fine(*line, env=cached)
+        assert result.out == want and b".bin: none" in result.err, result.err
+
+    bad = [good[:count] for count in (0, 1, 23, 24, 39, len(good) - 1)]
+    bad += [good + b"x", bytes(len(good)), good[:-1] + bytes([good[-1] ^ 1]), of_another_device(good),
+            good[:8] + b"\xff" * 16 + good[24:]]
+    for content in bad:
+        path.write_bytes(content)
+        is_done_without()
+        assert b".bin: loaded" in fine(*line, env=cached).err, "was not written anew"
+    os.truncate(path, 2 << 30)
+    is_done_without()
+    path.unlink()
+    path.symlink_to(tmp / "elsewhere")
+    (tmp / "elsewhere").write_bytes(good)
+    is_done_without()
+    assert not path.is_symlink() and (tmp / "elsewhere").read_bytes() == good
+
+
 @case("device")
 def label_files_may_have_crlf_a_mark_and_blank_lines(tmp):
     content = b"\xef\xbb\xbfround cells\r\n\r\nstar cells\n\nring cells"

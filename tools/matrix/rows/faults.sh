@@ -19,7 +19,7 @@ plant() { # environment, version, settings...
     local environment=$1 version=$2 log=$out/${1%% *}.log verdict
     shift 2
     rm -f "$log"
-    verdict=$(run_tests "$sanitized" "$log" test_faults "$@")
+    verdict=$(run_tests "$sanitized" "$log" "test_faults|test_allocations" "$@")
     line "$environment" proof=ran versions="$version" \
         note="$verdict, $(sed -n 's/.* \([0-9]* faults planted\)/\1/p' "$log")"
 }
