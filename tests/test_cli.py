@@ -22,7 +22,7 @@ from cli_testing import *
 # ---- the command line ------------------------------------------------------------------------
 
 COMMANDS = ["devices", "info", "classify", "embed image", "embed text", "tokenize", "preprocess",
-            "bench"]
+            "bench", "verify"]
 
 
 @case()
@@ -30,7 +30,7 @@ def help_of_every_command_has_examples_and_its_options(tmp):
     for command in COMMANDS:
         text = fine(*command.split(), "--help").out.decode()
         assert text.startswith(f"usage: vkclip {command} ") and "\nexamples:\n  vkclip" in text
-        assert command == "devices" or "--model" in text
+        assert command in ("devices", "verify") or "--model" in text
     overview = fine("--help").out.decode()
     assert all(f"  {command} " in overview for command in COMMANDS)
 
@@ -52,6 +52,7 @@ def c01_wrong_command_lines_are_refused_with_the_usage(tmp):
     usage_error("devices", "surplus", says="surplus")
     usage_error("info", "surplus")
     usage_error("bench", "surplus")
+    usage_error("verify", "surplus")
     usage_error("classify", "-l", "x", says="image")
     usage_error("classify", "x.png", says="label")
     usage_error("tokenize", says="text")
