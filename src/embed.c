@@ -21,7 +21,7 @@ static void make_tiles(vkclip_engine *engine, const uint32_t *lengths, uint32_t 
         struct attention_tile tile = {
             .query_row = i,
             .query_count = 1,
-            .cls_row = i,
+            .head_row = i,
             .body_row = body_row,
             .key_count = lengths[i],
         };
@@ -32,7 +32,7 @@ static void make_tiles(vkclip_engine *engine, const uint32_t *lengths, uint32_t 
             tiles[run->tile_count++] = tile;
         }
         body_row += body;
-        run->cls_pairs += lengths[i];
+        run->first_pairs += lengths[i];
         run->attention_pairs += (double)lengths[i] * lengths[i];
     }
     run->counts.tokens = body_row;

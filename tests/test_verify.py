@@ -13,7 +13,7 @@ import sys
 from cli_testing import *
 
 LAYERS = pathlib.Path(PROGRAM).parent / "tests/layer"
-KERNELS = {"patchify", "embed_tokens", "layernorm", "linear", "linear, few rows", "attention", "normalize"}
+KERNELS = {"patchify", "embed_tokens", "layernorm", "linear", "linear, few rows", "attention", "attention, causal", "mean", "normalize"}
 MIXED = {"linear, to fp32", "linear, to fp32, few rows"} # fp32 outputs of fp16 inputs
 TOWERS = {"image tower", "text tower"}
 CLASSIFY = ("classify", "-q", "--precision", "fp32", "-l", "round cells", IMAGES[0])

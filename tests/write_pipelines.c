@@ -104,8 +104,8 @@ static bool write_kernels(const char *folder, vkclip_precision precision, vkclip
     };
     struct kernels kernels = {0};
     vkclip_error err;
-    bool is_good =
-        kernels_init(&kernels, &gpu, &(struct kernels_params){precision, kind, 64}, &err);
+    bool is_good = kernels_init(&kernels, &gpu,
+                                &(struct kernels_params){precision, kind, 64, true, true}, &err);
     if (!is_good)
         fprintf(stderr, "%s, %s: %s\n", tier, kinds[kind], err.message);
     for (int i = 0; is_good && i < KERNEL_COUNT; i++) {

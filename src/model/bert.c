@@ -134,16 +134,17 @@ static struct tensor plan_layer(const struct bert *bert, const struct bert_layer
     };
 
     h = plan_linear(plan, h, &w->qkv, &scale_q); // [tokens, 3 * width]
-    if (is_last) {
-        h = plan_attention_cls(plan, h, tiles, heads); // [sequences, width] from here on
-        *x = plan_cls_rows(*x);
-    } else {
-        h = plan_attention(plan, h, tiles, heads); // [tokens, width]
-    }
+    h = plan_attention(plan, h, tiles,
+                       &(struct plan_attention_options){
+                           .head_count = heads,
+                           .rows = is_last ? ROWS_SEQUENCES : ROWS_TOKENS,
+                       }); // [tokens, width]; in the last layer [sequences, width] from here on
+    if (is_last)
+        *x = plan_first_rows(*x);
     plan_linear_add(plan, h, &w->output, *x);
     h = plan_layernorm_replace(plan, *x, &w->attention_norm, bert->norm_epsilon);
 
-    h = plan_linear(plan, h, &w->fc1, &(struct plan_linear_options){.has_gelu = true});
+    h = plan_linear(plan, h, &w->fc1, &(struct plan_linear_options){.activation = ACTIVATION_GELU});
     plan_linear_add(plan, h, &w->fc2, *x);
     return plan_layernorm_replace(plan, *x, &w->output_norm, bert->norm_epsilon);
 }
@@ -159,7 +160,7 @@ void bert_plan(const struct bert *bert, struct plan *plan, struct gpu_range toke
 
     if (s->projection_hidden)
         h = plan_linear(plan, h, &bert->projection1,
-                        &(struct plan_linear_options){.has_gelu = true});
+                        &(struct plan_linear_options){.activation = ACTIVATION_GELU});
     h = plan_linear_f32(plan, h, &bert->projection2); // [sequences, embedding]
-    plan_normalize(plan, h, out);
+    plan_normalize(plan, h, true, out);
 }

@@ -37,6 +37,9 @@ static const uint32_t attention_f32[] = {
 static const uint32_t attention_f16[] = {
 #include "attention_f16.spv.inc"
 };
+static const uint32_t mean_f32[] = {
+#include "mean_f32.spv.inc"
+};
 static const uint32_t normalize_f32[] = {
 #include "normalize_f32.spv.inc"
 };
@@ -60,6 +63,8 @@ static const struct {
     [KERNEL_LINEAR_F32] = {"linear", .f16 = {SPIRV(linear_f16_f32)}},
     [KERNEL_LINEAR_F32_NARROW] = {"linear", .f16 = {SPIRV(linear_f16_f32)}},
     [KERNEL_ATTENTION] = {"attention", {SPIRV(attention_f32)}, {SPIRV(attention_f16)}},
+    [KERNEL_ATTENTION_CAUSAL] = {"attention", {SPIRV(attention_f32)}, {SPIRV(attention_f16)}},
+    [KERNEL_MEAN] = {"mean", {SPIRV(mean_f32)}, {SPIRV(mean_f32)}},
     [KERNEL_NORMALIZE] = {"normalize", {SPIRV(normalize_f32)}, {SPIRV(normalize_f32)}},
 };
 
@@ -77,7 +82,7 @@ struct device_shapes {
     uint32_t row_width; // workgroup of layernorm and normalize
     uint32_t lanes_per_row;
     uint32_t attention_width; // queries a workgroup
-    uint32_t copy_width;      // workgroup of patchify and embed_tokens
+    uint32_t copy_width;      // workgroup of patchify, embed_tokens and mean
 };
 
 static const struct device_shapes software_shapes = {
@@ -153,15 +158,17 @@ static bool create_copy(struct kernels *kernels, enum kernel kernel,
     return create(kernels, kernel, &shapes->copy_width, 1, err);
 }
 
-static bool create_attention(struct kernels *kernels, const struct device_shapes *shapes,
-                             uint32_t head_dim, vkclip_error *err)
+static bool create_attention(struct kernels *kernels, enum kernel kernel,
+                             const struct device_shapes *shapes, uint32_t head_dim,
+                             vkclip_error *err)
 {
     const uint32_t constants[] = {
         [SPEC_WORKGROUP_WIDTH] = shapes->attention_width,
         [SPEC_HEAD_DIM] = head_dim,
+        [SPEC_IS_CAUSAL] = kernel == KERNEL_ATTENTION_CAUSAL,
     };
-    kernels->shapes[KERNEL_ATTENTION].rows = shapes->attention_width;
-    return create(kernels, KERNEL_ATTENTION, constants, 2, err);
+    kernels->shapes[kernel].rows = shapes->attention_width;
+    return create(kernels, kernel, constants, 3, err);
 }
 
 bool kernels_init(struct kernels *kernels, struct gpu *gpu, const struct kernels_params *params,
@@ -187,7 +194,10 @@ bool kernels_init(struct kernels *kernels, struct gpu *gpu, const struct kernels
            (params->precision != VKCLIP_PRECISION_FP16 ||
             (create_linear(kernels, KERNEL_LINEAR_F32, &shapes->linear, err) &&
              create_linear(kernels, KERNEL_LINEAR_F32_NARROW, &shapes->linear_narrow, err))) &&
-           create_attention(kernels, shapes, params->head_dim, err);
+           create_attention(kernels, KERNEL_ATTENTION, shapes, params->head_dim, err) &&
+           (!params->is_causal ||
+            create_attention(kernels, KERNEL_ATTENTION_CAUSAL, shapes, params->head_dim, err)) &&
+           (!params->has_mean || create_copy(kernels, KERNEL_MEAN, shapes, err));
 }
 
 void kernels_finish(struct kernels *kernels)

@@ -15,6 +15,8 @@ enum kernel {
     KERNEL_LINEAR_F32,    // in fp16, the same with an f32 output: residual stream, embeddings
     KERNEL_LINEAR_F32_NARROW,
     KERNEL_ATTENTION,
+    KERNEL_ATTENTION_CAUSAL,
+    KERNEL_MEAN,
     KERNEL_NORMALIZE,
     KERNEL_COUNT,
 };
@@ -37,6 +39,8 @@ struct kernels_params {
     vkclip_precision precision; // FP32 or FP16
     vkclip_device_kind kind;    // whose shapes to take; any runs on any device
     uint32_t head_dim;          // columns of a head, in both towers
+    bool is_causal;             // some attention is
+    bool has_mean;              // some sequences are averaged
 };
 
 // Creates all pipelines.

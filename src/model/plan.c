@@ -114,7 +114,7 @@ static struct binding use_range(struct gpu_range range)
     return (struct binding){.tensor = NO_TENSOR, .range = range};
 }
 
-struct tensor plan_cls_rows(struct tensor x)
+struct tensor plan_first_rows(struct tensor x)
 {
     return (struct tensor){.index = x.index, .rows = ROWS_SEQUENCES, .cols = x.cols};
 }
@@ -232,6 +232,7 @@ static void add_linear(struct plan *plan, bool is_f32_output, struct tensor x,
     args.in_cols = w->in_cols;
     args.out_cols = w->out_cols;
     args.has_bias = w->bias.buffer != NULL;
+    args.has_gain = w->has_gain;
     add_step(plan,
              (struct step){
                  .kernel = kernel,
@@ -253,7 +254,7 @@ struct tensor plan_linear(struct plan *plan, struct tensor x, const struct linea
     add_linear(plan, false, x, w, y,
                (struct linear_args){.scaled_cols = options->scaled_cols,
                                     .scale = options->scale,
-                                    .has_gelu = options->has_gelu});
+                                    .activation = options->activation});
     return y;
 }
 
@@ -272,38 +273,42 @@ struct tensor plan_linear_f32(struct plan *plan, struct tensor x, const struct l
     return y;
 }
 
-static struct tensor add_attention(struct plan *plan, struct tensor qkv, struct gpu_range tiles,
-                                   uint32_t head_count, uint32_t rows)
+struct tensor plan_attention(struct plan *plan, struct tensor qkv, struct gpu_range tiles,
+                             const struct plan_attention_options *options)
 {
     uint32_t width = qkv.cols / 3;
-    struct tensor y = new_tensor(plan, rows, width, plan->kernels->element_bytes);
+    struct tensor y = new_tensor(plan, options->rows, width, plan->kernels->element_bytes);
     add_step(
         plan,
         (struct step){
-            .kernel = KERNEL_ATTENTION,
+            .kernel = options->is_causal ? KERNEL_ATTENTION_CAUSAL : KERNEL_ATTENTION,
             .bindings = {use(plan, qkv), use_range(tiles), use(plan, y), {.tensor = NO_TENSOR}},
-            .counted = rows == ROWS_TOKENS ? GROUPS_BY_TILES : GROUPS_BY_SEQUENCES,
+            .counted = options->rows == ROWS_TOKENS ? GROUPS_BY_TILES : GROUPS_BY_SEQUENCES,
             .per_group = 1,
-            .groups_y = head_count,
+            .groups_y = options->head_count,
             .pair_flop = 4.0 * width,
         },
         &(struct attention_args){.width = width}, sizeof(struct attention_args));
     return y;
 }
 
-struct tensor plan_attention(struct plan *plan, struct tensor qkv, struct gpu_range tiles,
-                             uint32_t head_count)
+struct tensor plan_mean(struct plan *plan, struct tensor x, struct gpu_range tiles,
+                        uint32_t first_key)
 {
-    return add_attention(plan, qkv, tiles, head_count, ROWS_TOKENS);
+    struct tensor y = new_tensor(plan, ROWS_SEQUENCES, x.cols, sizeof(float));
+    add_step(plan,
+             (struct step){
+                 .kernel = KERNEL_MEAN,
+                 .bindings = {use(plan, x), use_range(tiles), use(plan, y), {.tensor = NO_TENSOR}},
+                 .counted = GROUPS_BY_SEQUENCES,
+                 .per_group = 1,
+                 .groups_y = 1,
+             },
+             &(struct mean_args){.cols = x.cols, .first_key = first_key}, sizeof(struct mean_args));
+    return y;
 }
 
-struct tensor plan_attention_cls(struct plan *plan, struct tensor qkv, struct gpu_range tiles,
-                                 uint32_t head_count)
-{
-    return add_attention(plan, qkv, tiles, head_count, ROWS_SEQUENCES);
-}
-
-void plan_normalize(struct plan *plan, struct tensor x, struct gpu_range out)
+void plan_normalize(struct plan *plan, struct tensor x, bool is_unit, struct gpu_range out)
 {
     add_step(plan,
              (struct step){
@@ -314,7 +319,8 @@ void plan_normalize(struct plan *plan, struct tensor x, struct gpu_range out)
                  .per_group = plan->kernels->shapes[KERNEL_NORMALIZE].rows,
                  .groups_y = 1,
              },
-             &(struct normalize_args){.cols = x.cols}, sizeof(struct normalize_args));
+             &(struct normalize_args){.cols = x.cols, .is_unit = is_unit},
+             sizeof(struct normalize_args));
 }
 
 // ---- layout ----------------------------------------------------------------------------------
@@ -489,7 +495,7 @@ void plan_add_times(const struct plan *plan, vkclip_kernel_time rows[KERNEL_COUN
         const struct step *step = &plan->steps[i];
         bool is_tokens = step->counted == GROUPS_BY_TOKENS;
         double row_count = is_tokens ? run->counts.tokens : run->counts.sequences;
-        double pairs = step->counted == GROUPS_BY_TILES ? run->attention_pairs : run->cls_pairs;
+        double pairs = step->counted == GROUPS_BY_TILES ? run->attention_pairs : run->first_pairs;
         rows[step->kernel].calls++;
         rows[step->kernel].milliseconds += gpu_recording_time_ns(plan->recording, i) * 1e-6;
         rows[step->kernel].gflop += (row_count * step->row_flop + pairs * step->pair_flop) * 1e-9;

@@ -15,7 +15,8 @@
 struct linear_weights {
     uint32_t in_cols, out_cols;
     struct gpu_range panels; // elements, see PANEL_COLS
-    struct gpu_range bias;   // f32; no buffer where there is none
+    struct gpu_range bias;   // f32, then the gain where there is one; no buffer where there is none
+    bool has_gain;
 };
 
 struct norm_weights {
@@ -45,9 +46,9 @@ struct plan_limits {
 // One run: what is in the input buffers.
 struct plan_run {
     struct run_counts counts;
-    uint32_t tile_count;    // attention tiles; the first counts.sequences are the [CLS] queries
+    uint32_t tile_count;    // attention tiles; the first counts.sequences are of the first rows
     double attention_pairs; // queries times keys of all tiles, for the statistics
-    double cls_pairs;       // of the [CLS] tiles alone
+    double first_pairs;     // of the first rows' tiles alone
 };
 
 struct plan;
@@ -61,7 +62,7 @@ void plan_destroy(struct plan *plan);
 // ---- steps -----------------------------------------------------------------------------------
 
 struct plan_linear_options {
-    bool has_gelu;
+    uint32_t activation;  // ACTIVATION_...
     uint32_t scaled_cols; // so many outputs, from the first, are multiplied by scale
     float scale;
 };
@@ -71,7 +72,7 @@ struct plan_linear_options {
 struct tensor plan_input(struct plan *plan, uint32_t rows, uint32_t cols, bool is_element);
 
 // Pixels [sequences, size, size, 3] u8 -> patches, and the rows x they will be added to.
-//   places  [1 + patches, width] f32: [CLS] token and positions, patch bias included
+//   places  [1 + registers + patches, width] f32: tokens and positions, patch bias included
 struct tensor plan_patchify(struct plan *plan, struct gpu_range pixels, struct gpu_range places,
                             const struct patchify_args *args, struct tensor *x);
 
@@ -94,18 +95,25 @@ void plan_linear_add(struct plan *plan, struct tensor x, const struct linear_wei
 // f32 output, for embeddings.
 struct tensor plan_linear_f32(struct plan *plan, struct tensor x, const struct linear_weights *w);
 
-// qkv [tokens, 3 * width] -> [tokens, width]; head_count heads. tiles is the table of a run.
+struct plan_attention_options {
+    uint32_t head_count;
+    bool is_causal;
+    uint32_t rows; // ROWS_...: of the queries; ROWS_SEQUENCES are the first rows alone
+};
+
+// qkv [tokens, 3 * width] -> [rows, width]. tiles is the table of a run.
 struct tensor plan_attention(struct plan *plan, struct tensor qkv, struct gpu_range tiles,
-                             uint32_t head_count);
-// The same for the [CLS] queries alone -> [sequences, width].
-struct tensor plan_attention_cls(struct plan *plan, struct tensor qkv, struct gpu_range tiles,
-                                 uint32_t head_count);
+                             const struct plan_attention_options *options);
 
-// The [CLS] rows of x, which come first.
-struct tensor plan_cls_rows(struct tensor x);
+// The first rows of x, one a sequence.
+struct tensor plan_first_rows(struct tensor x);
 
-// out [sequences, cols] f32 = x of unit length.
-void plan_normalize(struct plan *plan, struct tensor x, struct gpu_range out);
+// x [tokens, cols] f32 -> [sequences, cols] f32, the mean of each sequence from its first_key on.
+struct tensor plan_mean(struct plan *plan, struct tensor x, struct gpu_range tiles,
+                        uint32_t first_key);
+
+// out [sequences, cols] f32 = x of unit length, or x as it is.
+void plan_normalize(struct plan *plan, struct tensor x, bool is_unit, struct gpu_range out);
 
 // ---- running ---------------------------------------------------------------------------------
 

@@ -117,16 +117,17 @@ static struct tensor plan_block(const struct vit *vit, const struct vit_block *w
 
     h = plan_layernorm(plan, x, &w->norm1, vit->norm_epsilon);
     h = plan_linear(plan, h, &w->qkv, &scale_q); // [tokens, 3 * width]
-    if (is_last) {
-        h = plan_attention_cls(plan, h, tiles, heads); // [sequences, width] from here on
-        x = plan_cls_rows(x);
-    } else {
-        h = plan_attention(plan, h, tiles, heads); // [tokens, width]
-    }
+    h = plan_attention(plan, h, tiles,
+                       &(struct plan_attention_options){
+                           .head_count = heads,
+                           .rows = is_last ? ROWS_SEQUENCES : ROWS_TOKENS,
+                       }); // [tokens, width]; in the last layer [sequences, width] from here on
+    if (is_last)
+        x = plan_first_rows(x);
     plan_linear_add(plan, h, &w->proj, x);
 
     h = plan_layernorm(plan, x, &w->norm2, vit->norm_epsilon);
-    h = plan_linear(plan, h, &w->fc1, &(struct plan_linear_options){.has_gelu = true});
+    h = plan_linear(plan, h, &w->fc1, &(struct plan_linear_options){.activation = ACTIVATION_GELU});
     plan_linear_add(plan, h, &w->fc2, x);
     return x;
 }
@@ -151,5 +152,5 @@ void vit_plan(const struct vit *vit, struct plan *plan, struct gpu_range pixels,
         x = plan_block(vit, &vit->blocks[i], i + 1 == vit->sizes.layers, plan, x, tiles);
     h = plan_layernorm(plan, x, &vit->norm, vit->norm_epsilon); // [sequences, width]
     h = plan_linear_f32(plan, h, &vit->head);                   // [sequences, embedding]
-    plan_normalize(plan, h, out);
+    plan_normalize(plan, h, true, out);
 }
