@@ -1,4 +1,5 @@
-// vkclip.h: BiomedCLIP, and models of its layout, on any Vulkan device. This header is the manual.
+// vkclip.h: BiomedCLIP, and models of its two graphs, on any Vulkan device. This header is the
+// manual.
 //
 // A model is opened from files; an engine runs it on one device. Images and texts become unit
 // vectors ("embeddings") in one space; a score compares two of them. In short:
@@ -120,26 +121,31 @@ typedef enum vkclip_model_parts {
 } vkclip_model_parts;
 
 typedef struct vkclip_model_facts {
-    uint32_t image_size_px;    // side of the square picture the image tower sees
-    uint32_t context_tokens;   // longest text, [CLS] and [SEP] included
-    uint32_t vocabulary_count; // tokens in the vocabulary
+    char family[128];          // what towers these are, "timm's ViT and transformers' BERT"
+    char evidence[480];        // what told that: a field of a file; the name of a tensor each
+    uint32_t image_size_px;    // side of the square picture the image tower sees; 0: there is none
+    uint32_t context_tokens;   // longest text, [CLS] and [SEP] included; 0: there is no text tower
+    uint32_t vocabulary_count; // tokens in the vocabulary; 0: texts are given as token ids
     // The rest is 0 for a model opened with VKCLIP_MODEL_SIDE_FILES.
     uint32_t embedding_width;
     uint32_t patch_size_px;
     uint32_t image_width, image_layers, image_heads;
+    uint32_t class_count; // of the classifier; 0: there is none
     uint32_t text_width, text_layers, text_heads;
     uint32_t vocabulary_rows; // rows of the token embedding, at least vocabulary_count
     uint32_t tensor_count;
     uint64_t parameter_count;
     uint64_t file_bytes;
-    float logit_scale; // factor from cosine to logit, 85.2323 in BiomedCLIP
+    float logit_scale; // factor from cosine to logit, 85.2323 in BiomedCLIP; 1 where no tower is
+                       // for it
 } vkclip_model_facts;
 
 // Opens a model.
 //
-//   path    a directory as published (open_clip_config.json, weights, vocab.txt or
-//           tokenizer.json, the BERT config.json where there is one), or a weights file with
-//           the rest beside it: torch.save zip (.bin, .pt, .pth) or .safetensors
+//   path    a directory as published, or a weights file with the rest beside it: torch.save zip
+//           (.bin, .pt, .pth) or .safetensors. The rest is open_clip_config.json, or the
+//           config.json of transformers or timm, vocab.txt or tokenizer.json, and what else
+//           tells how pictures and texts are treated
 //   parts   how much to open
 //   log     where to list what is wrong, tensor by tensor; NULL is silent
 //
@@ -156,21 +162,26 @@ VKCLIP_API void vkclip_model_close(vkclip_model *model);
 
 VKCLIP_API const vkclip_model_facts *vkclip_model_get_facts(const vkclip_model *model);
 
+// The name of a class of the model's classifier; NULL where no file has one.
+VKCLIP_API const char *vkclip_model_get_class(const vkclip_model *model, uint32_t index);
+
 // Turns a text into token ids, [CLS] ... [SEP], cut to context_tokens, without padding.
 //
 //   ids     [capacity] i32, caller's; context_tokens is always enough
 //   count   how many ids were written
 //
 // Invalid UTF-8 becomes U+FFFD, which the tokenizer drops.
-// Fails with VKCLIP_ERROR_ARGUMENT when capacity is too small.
+// Fails with VKCLIP_ERROR_ARGUMENT when capacity is too small, with VKCLIP_ERROR_MODEL where the
+// model has no vocabulary that is known.
 //
 // Thread safety: safe.
 // Source: open_clip tokenizer.py, HFTokenizer; Hugging Face BertTokenizerFast.
 VKCLIP_API bool vkclip_tokenize(const vkclip_model *model, const char *text, int32_t *ids,
                                 uint32_t capacity, uint32_t *count, vkclip_error *err);
 
-// Reads an image file (JPEG, PNG, BMP, GIF, TGA, PNM): decode, resize the shorter side to
-// image_size_px (bicubic, as Pillow does it), crop the centre, RGB.
+// Reads an image file (JPEG, PNG, BMP, GIF, TGA, PNM): decode, resize as the model's configuration
+// says, as Pillow does it (BiomedCLIP: the shorter side to image_size_px, bicubic), crop the
+// centre, RGB.
 //
 //   pixels  [image_size_px, image_size_px, 3] u8, caller's
 //
@@ -246,7 +257,8 @@ VKCLIP_API void vkclip_engine_destroy(vkclip_engine *engine);
 
 VKCLIP_API const vkclip_engine_facts *vkclip_engine_get_facts(const vkclip_engine *engine);
 
-// Embeds preprocessed images.
+// Embeds preprocessed images. Of a model without a projection, the embedding is what its classifier
+// would see, to unit length.
 //
 //   pixels      [count, image_size_px, image_size_px, 3] u8, RGB, top row first
 //   embeddings  [count, embedding_width] f32, unit length; caller's
@@ -282,10 +294,29 @@ VKCLIP_API bool vkclip_embed_image_memory(vkclip_engine *engine, const void *byt
                                           size_t byte_count, const char *name, float *embedding,
                                           vkclip_error *err);
 
+// What a model's own classifier says of preprocessed images.
+//
+//   pixels  as for vkclip_embed_pixels
+//   logits  [count, class_count] f32; caller's
+//
+// Fails as vkclip_embed_pixels does, and with VKCLIP_ERROR_MODEL when there is no classifier.
+//
+// Thread safety: one call at a time per engine.
+// Source: timm vision_transformer.py, VisionTransformer.forward(); Hugging Face modeling_vit.py,
+// ViTForImageClassification.forward().
+VKCLIP_API bool vkclip_classify_pixels(vkclip_engine *engine, const uint8_t *pixels, size_t count,
+                                       float *logits, vkclip_error *err);
+
+// The same for image files; paths and errors are as for vkclip_embed_image_files.
+VKCLIP_API bool vkclip_classify_image_files(vkclip_engine *engine, const char *const *paths,
+                                            size_t count, float *logits, vkclip_error *errors,
+                                            vkclip_error *err);
+
 // Tokenizes and embeds texts.
 //
 //   texts       [count]
-//   embeddings  [count, embedding_width] f32, unit length; caller's
+//   embeddings  [count, embedding_width] f32, unit length; caller's. A sentence encoder whose
+//               modules.json does not normalise gives them as they are
 //
 // Thread safety: one call at a time per engine.
 // Source: open_clip model.py, CustomTextCLIP.encode_text(normalize=True).
@@ -294,7 +325,8 @@ VKCLIP_API bool vkclip_embed_texts(vkclip_engine *engine, const char *const *tex
 
 // Embeds texts that are token ids already.
 //
-//   ids         all texts one after the other, without padding, each below vocabulary_rows
+//   ids         all texts one after the other, without padding, each below vocabulary_rows. Those
+//               of CLIP end in the end-of-text token, from which the embedding is read
 //   lengths     [count] ids of each text, 1 .. context_tokens
 //   embeddings  [count, embedding_width] f32, unit length; caller's
 //
@@ -337,6 +369,17 @@ typedef struct vkclip_score {
 VKCLIP_API bool vkclip_score_texts(const vkclip_model *model, const float *image,
                                    const float *texts, size_t text_count, vkclip_score *scores,
                                    vkclip_error *err);
+
+// Compares one image with the classes of the model's classifier.
+//
+//   logits  [class_count] f32, as vkclip_classify_pixels gives them
+//   scores  [class_count] in the order of the classes, cosine 0; caller's
+//
+// Fails with VKCLIP_ERROR_NUMBERS when a probability is not finite.
+//
+// Thread safety: safe.
+VKCLIP_API bool vkclip_score_classes(const vkclip_model *model, const float *logits,
+                                     vkclip_score *scores, vkclip_error *err);
 
 // ---- where the time goes -------------------------------------------------------------------
 

@@ -30,16 +30,18 @@ static void check(const char *path, const char *bert_path)
 {
     struct config config;
     vkclip_error error = {0};
-    if (!config_read(&config, path, bert_path, &error)) {
+    const struct config_files files = {.open_clip = path, .model = bert_path};
+    if (!config_read(&config, &files, &error)) {
         FUZZ_CHECK(error.status != VKCLIP_OK && error.message[0] != '\0');
         return;
     }
-    FUZZ_CHECK(config.image_size_px >= 1 && config.image_size_px <= 4096);
-    FUZZ_CHECK(config.context_tokens >= 2 && config.context_tokens <= 65536);
+    FUZZ_CHECK(config.image.size_px >= 1 && config.image.size_px <= 4096);
+    FUZZ_CHECK(config.text.context_tokens >= 2 && config.text.context_tokens <= 65536);
     FUZZ_CHECK(config.embedding_width >= 1);
-    FUZZ_CHECK(config.text_norm_epsilon >= 0.0f && config.text_norm_epsilon <= 1.0f);
+    FUZZ_CHECK(config.text.blocks.norm_epsilon >= 0.0f && config.text.blocks.norm_epsilon <= 1.0f);
     for (int i = 0; i < 3; i++)
-        FUZZ_CHECK(isfinite(config.mean[i]) && config.std[i] > 0.0f && isfinite(config.std[i]));
+        FUZZ_CHECK(isfinite(config.image.mean[i]) && config.image.std[i] > 0.0f &&
+                   isfinite(config.image.std[i]));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -25,7 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t byte_count)
         image.height_px > IMAGE_MAX_SIDE_PX)
         abort();
     if ((uint64_t)image.width_px * image.height_px <= FUZZ_MAX_PIXELS &&
-        !resize_to_square(&image, 40, square, &err))
+        !resize_to_square(&image, &(struct resize_target){.side_px = 40, .resized_px = 40}, square,
+                          &err))
         abort();
     image_close(&image);
     return 0;

@@ -33,7 +33,8 @@ static bool try_decode(const uint8_t *bytes, size_t byte_count, struct image *im
     free(copy);
     if (is_decoded) {
         uint8_t square[16 * 16 * 3];
-        assert_true(resize_to_square(image, 16, square, NULL));
+        assert_true(resize_to_square(
+            image, &(struct resize_target){.side_px = 16, .resized_px = 16}, square, NULL));
     } else {
         assert_null(image->pixels);
         assert_true(err->status == VKCLIP_ERROR_FILE);

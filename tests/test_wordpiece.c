@@ -260,7 +260,7 @@ static struct wordpiece *read_published(const char *path)
         skip();
     }
     vkclip_error err = {0};
-    struct wordpiece *wordpiece = wordpiece_create(path, &err);
+    struct wordpiece *wordpiece = wordpiece_create(path, true, &err);
     assert_string_equal(err.message, "");
     return wordpiece;
 }

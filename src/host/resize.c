@@ -7,7 +7,6 @@
 
 #include "host/bicubic.h"
 #include "host/image_formats.h"
-#include "host/square.h"
 
 // a * b / 255, rounded. Source: Pillow ImagingUtils.h, MULDIV255.
 static uint8_t multiply_255(uint32_t a, uint32_t b)
@@ -287,11 +286,12 @@ static bool resize_wide(const struct image *image, const struct bicubic *horizon
     return true;
 }
 
-bool resize_to_square(const struct image *image, uint32_t side_px, uint8_t *pixels,
-                      vkclip_error *err)
+bool resize_to_square(const struct image *image, const struct resize_target *target,
+                      uint8_t *pixels, vkclip_error *err)
 {
+    const uint32_t side_px = target->side_px;
     assert(image->width_px > 0 && image->height_px > 0 && side_px > 0);
-    struct square square = square_of(image->width_px, image->height_px, side_px);
+    struct square square = square_of(image->width_px, image->height_px, target);
     if (square.resized_width_px == image->width_px &&
         square.resized_height_px == image->height_px) {
         copy_square(image, &square, pixels);
@@ -302,9 +302,9 @@ bool resize_to_square(const struct image *image, uint32_t side_px, uint8_t *pixe
 
     struct bicubic horizontal = {0}, vertical = {0};
     bool is_done = bicubic_init(&horizontal, image->width_px, square.resized_width_px, square.left,
-                                side_px, err) &&
+                                side_px, target->is_bilinear, err) &&
                    bicubic_init(&vertical, image->height_px, square.resized_height_px, square.top,
-                                side_px, err) &&
+                                side_px, target->is_bilinear, err) &&
                    (is_wide(image->mode) ? resize_wide(image, &horizontal, &vertical, pixels, err)
                                          : resize_u8(image, &horizontal, &vertical, pixels, err));
     bicubic_finish(&horizontal);

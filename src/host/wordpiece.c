@@ -1,4 +1,4 @@
-// What Hugging Face's BertTokenizerFast does with a cleaned text (text_clean.h): split at literal
+// What Hugging Face's BertTokenizerFast does with a text, cleaned or not: split at literal
 // special tokens, normalise, split into words, and look the words up piece by piece.
 //
 // Sources: tokenizers 0.15, normalizers/bert.rs, pre_tokenizers/bert.rs, models/wordpiece/mod.rs;
@@ -22,10 +22,12 @@
 
 struct wordpiece {
     struct vocabulary vocabulary;
+    bool cleans;
 };
 
 struct encoder {
     const struct vocabulary *vocabulary;
+    bool cleans;
     int32_t *ids;
     uint32_t count, max_ids; // one id is kept free for [SEP]
     struct text_cleaner cleaner;
@@ -34,13 +36,14 @@ struct encoder {
     size_t word_length; // may exceed LONGEST_WORD
 };
 
-struct wordpiece *wordpiece_create(const char *path, vkclip_error *err)
+struct wordpiece *wordpiece_create(const char *path, bool cleans, vkclip_error *err)
 {
     struct wordpiece *wordpiece = malloc(sizeof *wordpiece);
     if (!wordpiece) {
         fail(err, VKCLIP_ERROR_MEMORY, "%s: no memory for the vocabulary", path);
         return NULL;
     }
+    wordpiece->cleans = cleans;
     if (!vocabulary_init(&wordpiece->vocabulary, path, err)) {
         free(wordpiece);
         return NULL;
@@ -202,6 +205,12 @@ static void put_decomposed(struct points *out, int32_t point)
             points_push(out, parts[i]);
 }
 
+// Control characters that are spaces all the same.
+static bool is_line_space(int32_t point)
+{
+    return point == '\t' || point == '\n' || point == '\r';
+}
+
 // BertNormalizer: clean, space out ideographs, strip accents. The marks that stay are brought
 // into the order of NFD here; leaving the others out first does not change it.
 static void normalise(struct encoder *encoder, const int32_t *text, size_t count)
@@ -210,11 +219,10 @@ static void normalise(struct encoder *encoder, const int32_t *text, size_t count
     normal->count = 0;
     for (size_t i = 0; i < count; i++) {
         int32_t point = text[i];
-        // Only the spaces that are no control characters, and tab and line ends, reach this.
-        if (unicode_is_space(point)) {
-            points_push(normal, ' ');
-        } else if (point == REPLACEMENT_POINT || unicode_is_control(point)) {
+        if (point == REPLACEMENT_POINT || (unicode_is_control(point) && !is_line_space(point))) {
             continue;
+        } else if (unicode_is_space(point)) {
+            points_push(normal, ' ');
         } else if (is_ideograph(point)) {
             points_push(normal, ' ');
             put_decomposed(normal, point);
@@ -306,7 +314,12 @@ static void encode_lines(struct encoder *encoder, const char *text, size_t byte_
     while (byte_count > 0 && !is_full(encoder) && !encoder->clean.is_broken) {
         const char *end = memchr(text, '\n', byte_count);
         size_t line_bytes = end ? (size_t)(end - text) + 1 : byte_count;
-        text_clean_line(&encoder->cleaner, text, line_bytes, &encoder->clean);
+        if (encoder->cleans) {
+            text_clean_line(&encoder->cleaner, text, line_bytes, &encoder->clean);
+        } else {
+            encoder->clean.count = 0;
+            points_decode(&encoder->clean, text, line_bytes);
+        }
         encode_line(encoder, &encoder->clean);
         text += line_bytes;
         byte_count -= line_bytes;
@@ -318,6 +331,7 @@ bool wordpiece_encode(const struct wordpiece *wordpiece, const char *text, size_
 {
     struct encoder encoder = {
         .vocabulary = &wordpiece->vocabulary,
+        .cleans = wordpiece->cleans,
         .ids = ids,
         .max_ids = max_ids,
     };

@@ -1,4 +1,5 @@
-// wordpiece.h: text -> token ids, as open_clip's HFTokenizer with a BERT vocabulary gives them.
+// wordpiece.h: text -> token ids, as open_clip's HFTokenizer, or transformers itself, gives them
+// with a BERT vocabulary.
 #ifndef VKCLIP_HOST_WORDPIECE_H
 #define VKCLIP_HOST_WORDPIECE_H
 
@@ -7,10 +8,11 @@
 struct wordpiece; // immutable after creation
 
 // Reads a vocabulary: vocab.txt (one token a line) or tokenizer.json (told by content). Special
-// token ids are read by name, [PAD] [UNK] [CLS] [SEP] [MASK]; [MASK] may be missing.
+// token ids are read by name, [PAD] [UNK] [CLS] [SEP] [MASK]; [MASK] may be missing. Where
+// cleans, texts are cleaned first as open_clip does it (text_clean.h); transformers does not.
 //
 // Returns NULL and fails with VKCLIP_ERROR_FILE (file and line) or VKCLIP_ERROR_MEMORY.
-struct wordpiece *wordpiece_create(const char *path, vkclip_error *err);
+struct wordpiece *wordpiece_create(const char *path, bool cleans, vkclip_error *err);
 
 void wordpiece_destroy(struct wordpiece *wordpiece);
 

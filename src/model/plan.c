@@ -215,7 +215,7 @@ struct tensor plan_layernorm_replace(struct plan *plan, struct tensor x,
 // Few rows get the narrow tile: the wide one would compute rows that are not there. Where matmul
 // inputs are f32, so is every output, and one kernel serves both.
 static void add_linear(struct plan *plan, bool is_f32_output, struct tensor x,
-                       const struct linear_weights *w, struct tensor y, struct linear_args args)
+                       const struct linear_weights *w, struct binding y, struct linear_args args)
 {
     const bool is_mixed = is_f32_output && plan->kernels->element_bytes != sizeof(float);
     const enum kernel wide = is_mixed ? KERNEL_LINEAR_F32 : KERNEL_LINEAR;
@@ -238,7 +238,7 @@ static void add_linear(struct plan *plan, bool is_f32_output, struct tensor x,
                  .kernel = kernel,
                  // The kernel names its bias even where it does not read it.
                  .bindings = {use(plan, x), use_range(w->panels),
-                              use_range(w->bias.buffer ? w->bias : w->panels), use(plan, y)},
+                              use_range(w->bias.buffer ? w->bias : w->panels), y},
                  .counted = group_rows(x.rows),
                  .per_group = shape->rows,
                  .groups_y = (w->out_cols + shape->cols - 1) / shape->cols,
@@ -251,7 +251,7 @@ struct tensor plan_linear(struct plan *plan, struct tensor x, const struct linea
                           const struct plan_linear_options *options)
 {
     struct tensor y = new_tensor(plan, x.rows, w->out_cols, plan->kernels->element_bytes);
-    add_linear(plan, false, x, w, y,
+    add_linear(plan, false, x, w, use(plan, y),
                (struct linear_args){.scaled_cols = options->scaled_cols,
                                     .scale = options->scale,
                                     .activation = options->activation});
@@ -263,14 +263,20 @@ void plan_linear_add(struct plan *plan, struct tensor x, const struct linear_wei
 {
     if (y.cols != w->out_cols || y.rows != x.rows)
         plan_fail(plan, "linear: %u outputs added to %u columns", w->out_cols, y.cols);
-    add_linear(plan, true, x, w, y, (struct linear_args){.adds = 1});
+    add_linear(plan, true, x, w, use(plan, y), (struct linear_args){.adds = 1});
 }
 
 struct tensor plan_linear_f32(struct plan *plan, struct tensor x, const struct linear_weights *w)
 {
     struct tensor y = new_tensor(plan, x.rows, w->out_cols, sizeof(float));
-    add_linear(plan, true, x, w, y, (struct linear_args){0});
+    add_linear(plan, true, x, w, use(plan, y), (struct linear_args){0});
     return y;
+}
+
+void plan_linear_out(struct plan *plan, struct tensor x, const struct linear_weights *w,
+                     struct gpu_range out)
+{
+    add_linear(plan, true, x, w, use_range(out), (struct linear_args){0});
 }
 
 struct tensor plan_attention(struct plan *plan, struct tensor qkv, struct gpu_range tiles,

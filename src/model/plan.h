@@ -94,6 +94,9 @@ void plan_linear_add(struct plan *plan, struct tensor x, const struct linear_wei
                      struct tensor y);
 // f32 output, for embeddings.
 struct tensor plan_linear_f32(struct plan *plan, struct tensor x, const struct linear_weights *w);
+// The same to a buffer of the caller's, [sequences, out_cols].
+void plan_linear_out(struct plan *plan, struct tensor x, const struct linear_weights *w,
+                     struct gpu_range out);
 
 struct plan_attention_options {
     uint32_t head_count;

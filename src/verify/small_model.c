@@ -73,13 +73,16 @@ vkclip_model *small_model_create(vkclip_error *err)
         return NULL;
     }
     model->config = (struct config){
-        .image_size_px = SMALL_IMAGE_SIZE_PX,
-        .mean = {0.48145466f, 0.4578275f, 0.40821073f},
-        .std = {0.26862954f, 0.26130258f, 0.27577711f},
-        .context_tokens = SMALL_CONTEXT_TOKENS,
+        .image = {.scheme = IMAGE_TIMM_IN_OPEN_CLIP,
+                  .size_px = SMALL_IMAGE_SIZE_PX,
+                  .mean = {0.48145466f, 0.4578275f, 0.40821073f},
+                  .std = {0.26862954f, 0.26130258f, 0.27577711f},
+                  .blocks = {0, CONFIG_TIMM_NORM_EPSILON, ACTIVATION_GELU}},
+        .text = {.scheme = TEXT_BERT_IN_OPEN_CLIP,
+                 .context_tokens = SMALL_CONTEXT_TOKENS,
+                 .is_unit = true,
+                 .blocks = {0, CONFIG_BERT_NORM_EPSILON, ACTIVATION_GELU}},
         .embedding_width = SMALL_EMBEDDING_WIDTH,
-        .image_norm_epsilon = CONFIG_IMAGE_NORM_EPSILON,
-        .text_norm_epsilon = CONFIG_TEXT_NORM_EPSILON,
     };
     model->facts.image_size_px = SMALL_IMAGE_SIZE_PX;
     model->facts.context_tokens = SMALL_CONTEXT_TOKENS;
