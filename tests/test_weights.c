@@ -83,6 +83,25 @@ static void a_safetensors_file_is_listed_and_read(void **state)
     weights_close(&weights);
 }
 
+// Wrappers of several kinds, one in another.
+static void all_prefixes_that_training_leaves_are_taken_off(void **state)
+{
+    (void)state;
+    static const char *const prefixes[] = {"model.", "module.model.", "model._orig_mod.module."};
+    for (size_t i = 0; i < COUNT(prefixes); i++) {
+        char header[256];
+        struct weights weights;
+        snprintf(header, sizeof header,
+                 "{\"%sa\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
+                 "\"%smodel.b\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[8,24]}}",
+                 prefixes[i], prefixes[i]);
+        open_header(&weights, header);
+        assert_non_null(weights_find(&weights, "a"));
+        assert_non_null(weights_find(&weights, "model.b"));
+        weights_close(&weights);
+    }
+}
+
 static void a_prefix_that_not_all_names_share_stays(void **state)
 {
     (void)state;
@@ -455,6 +474,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_safetensors_file_is_listed_and_read),
         cmocka_unit_test(a_prefix_that_not_all_names_share_stays),
+        cmocka_unit_test(all_prefixes_that_training_leaves_are_taken_off),
         cmocka_unit_test(escaped_names_come_out_as_utf8),
         cmocka_unit_test(parts_of_a_tensor_are_read),
         cmocka_unit_test(m09_truncated_tensor_is_refused),

@@ -142,23 +142,33 @@ static int compare_names(const void *a, const void *b)
     return strcmp(((const struct weight *)a)->name, ((const struct weight *)b)->name);
 }
 
-// torch's DataParallel saves every name with this in front.
-static void strip_prefix(struct weight_list *list)
+static bool have_prefix(const struct weight_list *list, const char *prefix, size_t length)
 {
-    static const char prefix[] = "module.";
     for (uint32_t i = 0; i < list->count; i++)
-        if (strncmp(list->items[i].name, prefix, sizeof prefix - 1) != 0 ||
-            !list->items[i].name[sizeof prefix - 1])
-            return;
-    for (uint32_t i = 0; i < list->count; i++)
-        list->items[i].name += sizeof prefix - 1;
+        if (strncmp(list->items[i].name, prefix, length) != 0 || !list->items[i].name[length])
+            return false;
+    return true;
+}
+
+// What training scripts leave in front of every name, in any order: torch's DataParallel, modules
+// that hold the model, torch.compile.
+static void strip_prefixes(struct weight_list *list)
+{
+    static const char *const prefixes[] = {"module.", "model.", "_orig_mod."};
+    for (size_t p = 0; p < sizeof prefixes / sizeof *prefixes;) {
+        const size_t length = strlen(prefixes[p]);
+        bool is_common = have_prefix(list, prefixes[p], length);
+        for (uint32_t i = 0; is_common && i < list->count; i++)
+            list->items[i].name += length;
+        p = is_common ? 0 : p + 1;
+    }
 }
 
 static bool finish_list(struct weight_list *list, vkclip_error *err)
 {
     if (list->count == 0)
         return fail(err, VKCLIP_ERROR_FILE, "%s: holds no tensors", list->path);
-    strip_prefix(list);
+    strip_prefixes(list);
     qsort(list->items, list->count, sizeof *list->items, compare_names);
     for (uint32_t i = 1; i < list->count; i++)
         if (strcmp(list->items[i - 1].name, list->items[i].name) == 0)
