@@ -55,7 +55,7 @@ static bool write_row(void *user, size_t index, const float *embedding, bool is_
 
 static enum exit_status run_image(const struct command *command, int count, char **arguments)
 {
-    struct embedding_job job = {0};
+    struct embedding_job job = {.common.needs = NEEDS_IMAGES};
     const struct option options[] = {
         {.name = "output",
          .letter = 'o',
@@ -76,8 +76,8 @@ static enum exit_status run_image(const struct command *command, int count, char
 
     status = begin(&job, (size_t)count);
     if (status == STATUS_FINE)
-        status = commit(&job, images_embed(&job.session, arguments, (size_t)count,
-                                           &(struct image_user){write_row, &job}));
+        status = commit(&job, images_run(&job.session, arguments, (size_t)count,
+                                         &(struct image_user){write_row, &job, false}));
     finish(&job);
     return status;
 }
@@ -132,7 +132,7 @@ static enum exit_status check_texts(const struct command *command, const struct 
 
 static enum exit_status run_text(const struct command *command, int count, char **arguments)
 {
-    struct embedding_job job = {0};
+    struct embedding_job job = {.common.needs = NEEDS_TEXTS};
     struct string_list texts = {0};
     const struct option options[] = {
         {.name = "output",

@@ -24,15 +24,18 @@ void images_report(const char *path, const vkclip_error *err)
 
 // The images of one call to the library.
 struct portion {
-    float *embeddings;
+    float *rows;
+    size_t width; // of a row
     vkclip_error *errors;
     size_t capacity;
 };
 
-static enum exit_status embed_portions(struct session *session, char *const *paths, size_t count,
-                                       const struct portion *portion, const struct image_user *user)
+static enum exit_status run_portions(struct session *session, char *const *paths, size_t count,
+                                     const struct portion *portion, const struct image_user *user)
 {
-    size_t width = vkclip_model_get_facts(session->model)->embedding_width;
+    bool (*const run)(vkclip_engine *, const char *const *, size_t, float *, vkclip_error *,
+                      vkclip_error *) =
+        user->wants_logits ? vkclip_classify_image_files : vkclip_embed_image_files;
     size_t step = vkclip_engine_get_facts(session->engine)->max_images;
     enum exit_status status = STATUS_FINE;
     vkclip_error err = {0};
@@ -40,8 +43,8 @@ static enum exit_status embed_portions(struct session *session, char *const *pat
     for (size_t done = 0; done < count;) {
         size_t now = step < count - done ? step : count - done;
         double start = clock_seconds();
-        if (!vkclip_embed_image_files(session->engine, (const char *const *)paths + done, now,
-                                      portion->embeddings, portion->errors, &err)) {
+        if (!run(session->engine, (const char *const *)paths + done, now, portion->rows,
+                 portion->errors, &err)) {
             progress_hide();
             return report_failure(&err);
         }
@@ -55,7 +58,7 @@ static enum exit_status embed_portions(struct session *session, char *const *pat
                 images_report(paths[done + i], &portion->errors[i]);
                 status = STATUS_INPUT;
             }
-            if (!user->use(user->user, done + i, portion->embeddings + i * width, is_readable))
+            if (!user->use(user->user, done + i, portion->rows + i * portion->width, is_readable))
                 return status;
         }
         done += now;
@@ -65,27 +68,29 @@ static enum exit_status embed_portions(struct session *session, char *const *pat
     return status;
 }
 
-enum exit_status images_embed(struct session *session, char *const *paths, size_t count,
-                              const struct image_user *user)
+enum exit_status images_run(struct session *session, char *const *paths, size_t count,
+                            const struct image_user *user)
 {
-    size_t width = vkclip_model_get_facts(session->model)->embedding_width;
+    const vkclip_model_facts *facts = vkclip_model_get_facts(session->model);
+    size_t width = user->wants_logits ? facts->class_count : facts->embedding_width;
     size_t at_once = vkclip_engine_get_facts(session->engine)->max_images;
     size_t capacity = at_once * 4 > 16 ? at_once * 4 : 16;
     if (capacity > count)
         capacity = count;
     struct portion portion = {
-        .embeddings = calloc(capacity * width, sizeof(float)),
+        .rows = calloc(capacity * width, sizeof(float)),
+        .width = width,
         .errors = calloc(capacity, sizeof(vkclip_error)),
         .capacity = capacity,
     };
     enum exit_status status;
-    if (portion.embeddings && portion.errors) {
+    if (portion.rows && portion.errors) {
         progress_begin("pictures", count);
-        status = embed_portions(session, paths, count, &portion, user);
+        status = run_portions(session, paths, count, &portion, user);
     } else {
         status = report_out_of_memory();
     }
-    free(portion.embeddings);
+    free(portion.rows);
     free(portion.errors);
     return status;
 }

@@ -74,7 +74,7 @@ static enum exit_status preprocess(const vkclip_model *model, struct npy *npy, e
 
 static enum exit_status run(const struct command *command, int count, char **arguments)
 {
-    struct session_options common = {0};
+    struct session_options common = {.needs = NEEDS_IMAGES};
     const char *output = NULL;
     uint32_t stage = STAGE_PIXELS;
     const struct option options[] = {
