@@ -146,7 +146,8 @@ void family_end(struct family *family)
                                         "modules.json",
                                         "sentence_bert_config.json",
                                         "preprocessor_config.json",
-                                        "tokenizer_config.json"};
+                                        "tokenizer_config.json",
+                                        "noise.ppm"};
     char path[128];
     for (size_t i = 0; i < COUNT(names); i++) {
         snprintf(path, sizeof path, "%s/%s", family->directory, names[i]);
@@ -161,6 +162,26 @@ void family_pictures(const struct family *family, uint32_t side, uint8_t *pixels
     for (uint32_t i = 0; i < FAMILY_PICTURES; i++)
         for (uint32_t p = 0; p < 3 * side * side; p++)
             *pixels++ = (uint8_t)(word(family->tensor_count + i, p) >> (24 + i));
+}
+
+void family_noise(const struct family *family, uint32_t index, const char *name)
+{
+    static const uint32_t sizes[FAMILY_NOISE][2] = {{57, 83}, {91, 62}};
+    const uint32_t width = sizes[index][0], height = sizes[index][1];
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", family->directory, name);
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    fprintf(file, "P6 %u %u 255\n", width, height);
+    for (uint32_t i = 0; i < 3 * width * height; i++)
+        fputc((int)(word(1000 + index, i) >> 24), file);
+    assert_int_equal(fclose(file), 0);
+}
+
+const char *family_noise_sha256(const struct family *family, uint32_t index)
+{
+    const cJSON *hashes = field(family, "pixels_sha256");
+    return hashes ? cJSON_GetArrayItem(hashes, (int)index)->valuestring : NULL;
 }
 
 uint32_t family_texts(const struct family *family, int32_t *ids, uint32_t *lengths)

@@ -7,6 +7,7 @@
 
 #define FAMILY_PICTURES   3
 #define FAMILY_MOST_TEXTS 8
+#define FAMILY_NOISE      2
 
 struct family {
     struct cJSON *json;
@@ -23,6 +24,11 @@ void family_write(const struct family *family, const char *name, const char *tex
 
 // Its pictures: [FAMILY_PICTURES, side, side, 3].
 void family_pictures(const struct family *family, uint32_t side, uint8_t *pixels);
+
+// Writes a picture of noise to resize, and tells the sha256 of the pixels it becomes; NULL where
+// none was recorded.
+void family_noise(const struct family *family, uint32_t index, const char *name);
+const char *family_noise_sha256(const struct family *family, uint32_t index);
 
 // Its texts, one after the other; returns how many.
 uint32_t family_texts(const struct family *family, int32_t *ids, uint32_t *lengths);

@@ -8,6 +8,7 @@
 
 #include "family.h"
 #include "golden.h"
+#include "sha256.h"
 #include "vkclip.h"
 
 // As in test_towers.c; a few layers of small widths drift less.
@@ -198,6 +199,98 @@ static void dinov2_matches_transformers_and_timm(void **state)
     check_both("dinov2_timm");
 }
 
+// Pictures of odd sizes become the very pixels that the family's own library makes of them: cropped
+// or squashed, by either filter. Side files alone are enough for that.
+static void check_pixels(const char *name)
+{
+    struct family family;
+    vkclip_error err;
+    family_begin(&family, name);
+    vkclip_model *model =
+        vkclip_model_open(family.directory, VKCLIP_MODEL_SIDE_FILES, &log_to_output, &err);
+    if (!model)
+        fail_msg("%s", err.message);
+    const size_t side = vkclip_model_get_facts(model)->image_size_px, bytes = 3 * side * side;
+    uint8_t *pixels = malloc(bytes);
+    for (uint32_t i = 0; i < FAMILY_NOISE; i++) {
+        char path[128], hash[65];
+        snprintf(path, sizeof path, "%s/noise.ppm", family.directory);
+        family_noise(&family, i, "noise.ppm");
+        if (!vkclip_preprocess_file(model, path, pixels, &err))
+            fail_msg("%s", err.message);
+        sha256_hex(pixels, bytes, hash);
+        assert_string_equal(hash, family_noise_sha256(&family, i));
+    }
+    printf("%-20s %zu x %zu pixels to the byte\n", name, side, side);
+    free(pixels);
+    vkclip_model_close(model);
+    family_end(&family);
+}
+
+static void pictures_are_resized_as_each_family_does_it(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"biomedclip_hf", "clip_hf",  "clip_open_clip",
+                                        "vit_hf",        "vit_timm", "vit_timm_mean",
+                                        "vit_timm_clip", "dinov2_hf"};
+    for (size_t i = 0; i < COUNT(names); i++)
+        check_pixels(names[i]);
+}
+
+static void expect_class(const vkclip_model *model, uint32_t index, const char *name)
+{
+    assert_string_equal(vkclip_model_get_class(model, index), name);
+}
+
+static void classes_have_their_names(void **state)
+{
+    (void)state;
+    struct family timm, transformers;
+    family_begin(&timm, "vit_timm");
+    family_begin(&transformers, "vit_hf");
+    vkclip_model *model = open_model(&timm);
+    expect_class(model, 0, "n1");
+    expect_class(model, 1, "second"); // described
+    assert_null(vkclip_model_get_class(model, 5));
+    vkclip_model_close(model);
+    model = open_model(&transformers);
+    expect_class(model, 3, "three");
+    vkclip_model_close(model);
+    family_end(&timm);
+    family_end(&transformers);
+}
+
+// A text tower alone has no pictures, and the other way round; CLIP's texts are token ids here.
+static void towers_that_are_not_there_are_refused(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"sentence_mean", "vit_hf_encoder", "clip_hf"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        struct family family;
+        vkclip_error err;
+        family_begin(&family, names[i]);
+        vkclip_model *model = open_model(&family);
+        const vkclip_model_facts *facts = vkclip_model_get_facts(model);
+        vkclip_engine *engine = vkclip_engine_create(model, &(vkclip_engine_params){0}, &err);
+        assert_non_null(engine);
+        float out[128];
+        uint8_t pixels[3 * 32 * 32] = {0};
+        int32_t ids[32] = {5};
+        uint32_t one = 1;
+        assert_int_equal(vkclip_embed_pixels(engine, pixels, 1, out, &err),
+                         facts->image_size_px > 0);
+        assert_int_equal(vkclip_embed_tokens(engine, ids, &one, 1, out, &err),
+                         facts->context_tokens > 0);
+        assert_false(vkclip_classify_pixels(engine, pixels, 1, out, &err));
+        assert_int_equal(err.status, VKCLIP_ERROR_MODEL);
+        assert_int_equal(vkclip_tokenize(model, "a", ids, 32, &one, &err),
+                         facts->vocabulary_count > 0);
+        vkclip_engine_destroy(engine);
+        vkclip_model_close(model);
+        family_end(&family);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +301,9 @@ int main(void)
         cmocka_unit_test(clip_matches_open_clip),
         cmocka_unit_test(clip_matches_transformers),
         cmocka_unit_test(dinov2_matches_transformers_and_timm),
+        cmocka_unit_test(pictures_are_resized_as_each_family_does_it),
+        cmocka_unit_test(classes_have_their_names),
+        cmocka_unit_test(towers_that_are_not_there_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,9 +21,9 @@ bool encoder_measure(struct encoder *encoder, const struct weights *weights,
     encoder->heads = config->heads ? config->heads : width / CONFIG_HEAD_DIM;
     encoder->hidden =
         loader_measure(weights, name_of(fc1.text, "weight", "").text, 2, 0, 4 * width);
-    encoder->layers = loader_count_layers(weights, name_of(place->prefix, names->layers, "").text,
-                                          name_of(".", names->output, "weight").text,
-                                          ENCODER_MOST_LAYERS);
+    encoder->layers =
+        loader_count_layers(weights, name_of(place->prefix, names->layers, "").text,
+                            name_of(".", names->output, "weight").text, ENCODER_MOST_LAYERS);
     encoder->norm_epsilon = config->norm_epsilon;
     encoder->activation = config->activation;
     encoder->has_scale =

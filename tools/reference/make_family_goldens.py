@@ -9,6 +9,7 @@ make_goldens.py, so that tests/test_families.c makes the same; tensor i of the t
 pictures, then the texts, are the streams behind. Everything is float32 on one CPU thread. Needs torch 2.1.1,
 open_clip 2.23.0, timm 0.9.11, transformers 4.35.2.
 """
+import hashlib
 import math
 import os
 import sys
@@ -21,6 +22,8 @@ import torch.nn.functional as F
 import transformers
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from open_clip.model import CLIP
+from open_clip.transform import image_transform
+from PIL import Image
 
 import build
 from make_goldens import GOLDEN, digits, rows, versions, words, write
@@ -93,6 +96,43 @@ def texts(place, count):
     """Ids below count, from 5 on, without the padding that a batch would have."""
     drawn = [words(place + PICTURES + row, length).astype(np.int64) for row, length in enumerate(LENGTHS)]
     return [torch.from_numpy(ids % (count - FIRST_WORD) + FIRST_WORD)[None] for ids in drawn]
+
+
+NOISE = ((57, 83), (91, 62))  # width, height of pictures to resize
+NOISE_PLACE = 1000  # of their streams
+
+
+def noise_sha256(preprocess):
+    """Of the pixels, [side, side, 3] uint8, that a library makes of pictures of noise."""
+    hashes = []
+    for i, (width, height) in enumerate(NOISE):
+        drawn = (words(NOISE_PLACE + i, 3 * width * height) >> np.uint32(24)).astype(np.uint8)
+        pixels = preprocess(Image.fromarray(drawn.reshape(height, width, 3)))
+        hashes.append(hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest())
+    return hashes
+
+
+def processed(processor):
+    """By an image processor of transformers, less the arithmetic on its pixels."""
+
+    def run(picture):
+        done = processor(picture, do_rescale=False, do_normalize=False, return_tensors="np")
+        return done["pixel_values"][0].astype(np.uint8).transpose(1, 2, 0)
+
+    return run
+
+
+def transformed(transform):
+    """By what torchvision composes, up to where it becomes a tensor."""
+
+    def run(picture):
+        for step in transform.transforms:
+            if type(step).__name__ in ("ToTensor", "MaybeToTensor", "Normalize"):
+                break
+            picture = step(picture)
+        return np.asarray(picture)
+
+    return run
 
 
 def unit(matrix):
@@ -178,9 +218,10 @@ def biomedclip_hf():
     config["vision_config"].update(image_size=side, patch_size=8)
     processor = {"image_mean": OPENAI["mean"], "image_std": OPENAI["std"], "resample": 3, "do_center_crop": True}
     processor.update(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
+    hashes = noise_sha256(processed(transformers.CLIPImageProcessor(**processor)))
     files = {"config.json": config, "preprocessor_config.json": processor, "vocab.txt": vocabulary()}
     ids = texts(len(table), BERT["vocab_size"])
-    golden("biomedclip_hf", files, table, logit_scale=digits(model.logit_scale.exp())[0],
+    golden("biomedclip_hf", files, table, pixels_sha256=hashes, logit_scale=digits(model.logit_scale.exp())[0],
            image_embeddings=unit(model.encode_image(pictures(len(table), side, **OPENAI))),
            **text_results(ids, lambda row: unit(model.encode_text(row))))  # fmt: skip
 
@@ -238,6 +279,9 @@ def timm_vit(name, config, **sizes):
     pixels = pictures(len(table), side, config["pretrained_cfg"]["mean"], config["pretrained_cfg"]["std"])
     features = model.forward_head(model.forward_features(pixels), pre_logits=True)
     results = {"class_logits": model(pixels)} if config["num_classes"] else {}
+    pretrained = {key: value for key, value in config["pretrained_cfg"].items() if not key.startswith("label")}
+    data = timm.data.resolve_data_config(pretrained_cfg=pretrained)
+    results["pixels_sha256"] = noise_sha256(transformed(timm.data.create_transform(**data)))
     golden(name, {"config.json": config}, table, image_embeddings=unit(features), **results)
 
 
@@ -248,7 +292,7 @@ def vit_timm():
 
 
 def vit_timm_mean():
-    config = timm_config("vit_tiny_patch8_24", 24, pool="avg", classes=3)
+    config = timm_config("vit_tiny_patch8_24", 24, pool="avg", classes=3, crop_pct=1.0, crop_mode="squash", interpolation="bilinear")
     timm_vit("vit_timm_mean", config, patch_size=8, num_classes=3, global_pool="avg")
 
 
@@ -272,10 +316,11 @@ def vit_hf():
     table = fill(model)
     pixels = pictures(len(table), 32, HALF, HALF)
     files = {"config.json": sparse(config)}
-    processor = transformers.ViTImageProcessor(size={"height": 32, "width": 32}).to_dict()
-    files["preprocessor_config.json"] = processor
+    processor = transformers.ViTImageProcessor(size={"height": 32, "width": 32})
+    files["preprocessor_config.json"] = processor.to_dict()
+    hashes = noise_sha256(processed(processor))
     features = model.vit(pixels).last_hidden_state[:, 0]
-    golden("vit_hf", files, table, image_embeddings=unit(features), class_logits=model(pixels).logits)
+    golden("vit_hf", files, table, pixels_sha256=hashes, image_embeddings=unit(features), class_logits=model(pixels).logits)
 
 
 def vit_hf_encoder():
@@ -312,7 +357,8 @@ def clip_open_clip(name, quick):
         padded = F.pad(row, (0, 20 - row.shape[1]))
         return unit(model.encode_text(padded))
 
-    golden(name, {"open_clip_config.json": config}, table, logit_scale=digits(model.logit_scale.exp())[0],
+    hashes = noise_sha256(transformed(image_transform(32, False, **OPENAI)))
+    golden(name, {"open_clip_config.json": config}, table, pixels_sha256=hashes, logit_scale=digits(model.logit_scale.exp())[0],
            image_embeddings=unit(model.encode_image(pictures(len(table), 32, **OPENAI))),
            **text_results(clip_ids(len(table)), run))  # fmt: skip
 
@@ -326,11 +372,12 @@ def clip_hf():
     table = fill(model)
     processor = transformers.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
     files = {"config.json": config.to_dict(), "preprocessor_config.json": processor.to_dict()}
+    hashes = noise_sha256(processed(processor))
 
     def run(row):
         return unit(model.get_text_features(row))
 
-    golden("clip_hf", files, table, logit_scale=digits(model.logit_scale.exp())[0],
+    golden("clip_hf", files, table, pixels_sha256=hashes, logit_scale=digits(model.logit_scale.exp())[0],
            image_embeddings=unit(model.get_image_features(pictures(len(table), 32, **OPENAI))),
            **text_results(clip_ids(len(table)), run))  # fmt: skip
 
@@ -343,11 +390,12 @@ def dinov2_hf():
     config = transformers.Dinov2Config(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, mlp_ratio=2, image_size=50, patch_size=10)
     model = transformers.Dinov2Model(config)
     table = fill(model)
-    processor = {"do_resize": True, "size": {"shortest_edge": 40}, "do_center_crop": True, "resample": 3}
+    processor = {"do_resize": True, "size": {"shortest_edge": 41}, "do_center_crop": True, "resample": 3}
     processor.update(crop_size={"height": 30, "width": 30}, image_mean=IMAGENET["mean"], image_std=IMAGENET["std"])
     files = {"config.json": sparse(config), "preprocessor_config.json": processor}
     features = model(pictures(len(table), 30, **IMAGENET)).pooler_output
-    golden("dinov2_hf", files, table, image_embeddings=unit(features))
+    hashes = noise_sha256(processed(transformers.BitImageProcessor(**processor)))
+    golden("dinov2_hf", files, table, pixels_sha256=hashes, image_embeddings=unit(features))
 
 
 def dinov2_timm():
