@@ -92,14 +92,42 @@ build_sanitized() {
 }
 
 # The cases in the output of "ctest -V" as a cell: "12 passed", with what failed and was skipped.
-count_tests() { # log, regular expression of test names
+count_tests() { # log, regular expression of test names if not all count
     local p f s cell
-    read -r p f s < <(tools/count_cases.sh "$1" "$2")
+    read -r p f s < <(tools/count_cases.sh "$@")
     cell="$p passed"
     [ "$s" = 0 ] || cell="$cell, $s skipped"
     [ "$f" = 0 ] || cell="FAILED $f, $cell"
     [ "$p$f$s" != 000 ] || cell="FAILED: no test ran"
     echo "$cell"
+}
+
+# Runs ctest -V and prints a cell. The whole output is appended to LOG, where count_messages finds what
+# validation said.
+run_counted() { # log, command
+    local log=$1 one
+    shift
+    one=$(mktemp)
+    "$@" >"$one" 2>&1 </dev/null || true
+    cat "$one" >>"$log"
+    count_tests "$one"
+    rm -f "$one"
+}
+
+# Runs tests of a build folder.
+run_tests() { # build folder, log, regular expression of test names, environment settings...
+    local folder=$1 log=$2 names=$3
+    shift 3
+    run_counted "$log" env -u VK_DRIVER_FILES -u VK_ADD_DRIVER_FILES "$@" \
+        ctest --test-dir "$folder" -R "^($names)\$" -V --timeout 1800
+}
+
+# The same in a chroot, of the tests that ctest takes by -R or -L.
+test_in_chroot() { # root, build folder below the repository, log, -R or -L, regular expression, environment settings...
+    local root=$1 folder=$2 log=$3 choice=$4 names=$5
+    shift 5
+    run_counted "$log" enter_chroot "$root" env "$@" \
+        ctest --test-dir "$folder" "$choice" "^($names)\$" -V --timeout 1800
 }
 
 # Runs tests of a build folder and prints a cell. The whole output is appended to LOG, where count_messages
@@ -211,14 +239,16 @@ make_sid() {
         vulkan-validationlayers
 }
 
-# Runs a command in a chroot, in the repository, which is seen at /vkclip; what is mounted for it goes with it.
+# Runs a command in a chroot, in the repository, which is seen at /vkclip, with the pictures and files that tests
+# look for beside it, where they are; what is mounted for it goes with it.
 enter_chroot() { # root, command...
     local root=$1
     shift
-    mkdir -p "$root/vkclip"
+    mkdir -p "$root/vkclip" "$root/shared"
     # shellcheck disable=SC2016 # expanded by the inner shell
     unshare --mount --fork bash -c 'root=$1; shift
         mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" && mount --bind . "$root/vkclip" || exit
+        [ ! -d ../shared ] || mount --bind ../shared "$root/shared" || exit
         exec chroot "$root" env -i -C /vkclip HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 "$@"' \
         enter_chroot "$root" "$@" </dev/null
 }
