@@ -35,6 +35,28 @@ static void words_are_split_into_the_longest_pieces(void **state)
     wordpiece_destroy(small);
 }
 
+// transformers takes a text as it is: entities stay, curly quotes too, and control characters that
+// Python calls spaces are dropped, not turned into one.
+static void texts_that_are_not_cleaned_stay_as_they_are(void **state)
+{
+    (void)state;
+    write_file(small_vocabulary, strlen(small_vocabulary));
+    struct wordpiece *cleaned = read_small(), *raw = wordpiece_create(file_name, false, NULL);
+    assert_non_null(raw);
+    CHECK(cleaned, "a&lt;b", 2, 5, 32, 6, 3);
+    CHECK(raw, "a&lt;b", 2, 5, 18, 1, 1, 6, 3);
+    CHECK(cleaned, "\xe2\x80\x99", 2, 19, 3);
+    CHECK(raw, "\xe2\x80\x99", 2, 1, 3);
+    CHECK(raw,
+          "a\x0b"
+          "b\x1c\tc\r\nA\xc2\x85"
+          "b",
+          2, 11, 7, 11, 3);
+    CHECK(raw, "a\xff", 2, 5, 3);
+    wordpiece_destroy(cleaned);
+    wordpiece_destroy(raw);
+}
+
 static void accents_are_stripped_and_case_is_folded(void **state)
 {
     (void)state;
@@ -340,6 +362,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_are_split_into_the_longest_pieces),
+        cmocka_unit_test(texts_that_are_not_cleaned_stay_as_they_are),
         cmocka_unit_test(accents_are_stripped_and_case_is_folded),
         cmocka_unit_test(ideographs_stand_alone),
         cmocka_unit_test(t01_empty_texts_of_every_kind_give_two_ids),
