@@ -220,7 +220,7 @@ static struct gpu_range whole(struct gpu_buffer *buffer, uint64_t size_bytes)
     return (struct gpu_range){.buffer = buffer, .size_bytes = size_bytes};
 }
 
-// [CLS] tiles first, then those of the other queries; see make_tiles.
+// Tiles of the first rows, then those of the other queries; see make_tiles.
 static uint64_t most_tiles(const vkclip_engine *engine, const struct plan_limits *limits)
 {
     uint32_t width = engine->kernels.shapes[KERNEL_ATTENTION].rows;

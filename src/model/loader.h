@@ -1,6 +1,6 @@
 // loader.h: weights by name and shape -> device memory, in the layouts the kernels read.
 //
-// The towers name what they need once (vit_load, bert_load); that code runs twice. The first
+// The towers name what they need once (vit_load, text_load); that code runs twice. The first
 // pass has no device: it checks names and shapes, notes every problem, and adds up how much
 // memory is needed. The second reads, converts, packs and uploads.
 #ifndef VKCLIP_MODEL_LOADER_H
