@@ -59,7 +59,7 @@ static void v01_vocabularies_of_absurd_size_are_refused(void **state)
     assert_non_null(lines);
     for (size_t i = 0; i < byte_count; i++)
         lines[i] = i % 2 ? '\n' : 'a';
-    refuse_bytes(lines, byte_count, "line 1048577 is beyond the 1048576 tokens accepted");
+    refuse_bytes(lines, byte_count, "line 1048577 is beyond the 1048576 accepted");
     memset(lines, 'a', byte_count);
     refuse_bytes(lines, byte_count, "line 1 has 20000000 bytes");
     free(lines);

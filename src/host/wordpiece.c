@@ -16,18 +16,18 @@
 #include <utf8proc.h>
 
 #include "host/text_clean.h"
-#include "host/vocabulary.h"
+#include "host/wordpiece_files.h"
 
 #define LONGEST_WORD 100 // characters; a longer word is one [UNK]
 
 struct wordpiece {
     struct vocabulary vocabulary;
     bool cleans;
+    int32_t unk, cls, sep;
 };
 
 struct encoder {
-    const struct vocabulary *vocabulary;
-    bool cleans;
+    const struct wordpiece *wordpiece;
     int32_t *ids;
     uint32_t count, max_ids; // one id is kept free for [SEP]
     struct text_cleaner cleaner;
@@ -36,19 +36,42 @@ struct encoder {
     size_t word_length; // may exceed LONGEST_WORD
 };
 
+// Finds a special token, which is also found in raw text.
+static bool find_special(struct vocabulary *vocabulary, const char *path, const char *name,
+                         int32_t *id, vkclip_error *err)
+{
+    *id = vocabulary_find_text(vocabulary, "", name);
+    if (*id < 0)
+        return fail(err, VKCLIP_ERROR_FILE, "%s: no token %s; is this a BERT vocabulary?", path,
+                    name);
+    for (uint32_t i = 0; i < vocabulary->added_count; i++)
+        if (vocabulary->added[i] == *id)
+            return true;
+    if (vocabulary->added_count < VOCABULARY_MOST_ADDED)
+        vocabulary->added[vocabulary->added_count++] = *id;
+    return true;
+}
+
 struct wordpiece *wordpiece_create(const char *path, bool cleans, vkclip_error *err)
 {
-    struct wordpiece *wordpiece = malloc(sizeof *wordpiece);
+    struct wordpiece *wordpiece = calloc(1, sizeof *wordpiece);
     if (!wordpiece) {
         fail(err, VKCLIP_ERROR_MEMORY, "%s: no memory for the vocabulary", path);
         return NULL;
     }
     wordpiece->cleans = cleans;
-    if (!vocabulary_init(&wordpiece->vocabulary, path, err)) {
-        free(wordpiece);
-        return NULL;
-    }
-    return wordpiece;
+    struct vocabulary *vocabulary = &wordpiece->vocabulary;
+    int32_t pad, mask;
+    if (wordpiece_read(vocabulary, path, err) &&
+        find_special(vocabulary, path, "[PAD]", &pad, err) &&
+        find_special(vocabulary, path, "[UNK]", &wordpiece->unk, err) &&
+        find_special(vocabulary, path, "[CLS]", &wordpiece->cls, err) &&
+        find_special(vocabulary, path, "[SEP]", &wordpiece->sep, err) &&
+        (vocabulary_find_text(vocabulary, "", "[MASK]") < 0 ||
+         find_special(vocabulary, path, "[MASK]", &mask, err)))
+        return wordpiece;
+    wordpiece_destroy(wordpiece);
+    return NULL;
 }
 
 void wordpiece_destroy(struct wordpiece *wordpiece)
@@ -61,14 +84,7 @@ void wordpiece_destroy(struct wordpiece *wordpiece)
 
 bool wordpiece_equal(const struct wordpiece *a, const struct wordpiece *b)
 {
-    if (a->vocabulary.count != b->vocabulary.count)
-        return false;
-    for (uint32_t i = 0; i < a->vocabulary.count; i++) {
-        const struct token *x = &a->vocabulary.tokens[i], *y = &b->vocabulary.tokens[i];
-        if (x->byte_count != y->byte_count || memcmp(x->text, y->text, x->byte_count) != 0)
-            return false;
-    }
-    return true;
+    return vocabulary_equal(&a->vocabulary, &b->vocabulary);
 }
 
 uint32_t wordpiece_count(const struct wordpiece *wordpiece)
@@ -78,9 +94,7 @@ uint32_t wordpiece_count(const struct wordpiece *wordpiece)
 
 int32_t wordpiece_find(const struct wordpiece *wordpiece, const char *token)
 {
-    size_t byte_count = strlen(token);
-    uint64_t hash = vocabulary_hash(VOCABULARY_HASH_START, token, byte_count);
-    return vocabulary_find(&wordpiece->vocabulary, hash, "", token, byte_count);
+    return vocabulary_find_text(&wordpiece->vocabulary, "", token);
 }
 
 const char *wordpiece_known_as(const struct wordpiece *wordpiece)
@@ -151,7 +165,7 @@ static void end_word(struct encoder *encoder)
     if (length == 0)
         return;
     if (length > LONGEST_WORD) {
-        put_id(encoder, encoder->vocabulary->unk);
+        put_id(encoder, encoder->wordpiece->unk);
         return;
     }
 
@@ -166,9 +180,9 @@ static void end_word(struct encoder *encoder)
     int32_t pieces[LONGEST_WORD];
     size_t piece_count = 0;
     for (size_t start = 0; start < length;) {
-        int32_t id = match_longest(encoder->vocabulary, bytes, ends, length, &start);
+        int32_t id = match_longest(&encoder->wordpiece->vocabulary, bytes, ends, length, &start);
         if (id < 0) {
-            put_id(encoder, encoder->vocabulary->unk);
+            put_id(encoder, encoder->wordpiece->unk);
             return;
         }
         pieces[piece_count++] = id;
@@ -292,7 +306,8 @@ static void encode_line(struct encoder *encoder, const struct points *line)
     size_t first = 0; // of the text not yet encoded
     for (size_t i = 0; i < line->count;) {
         size_t length;
-        int32_t added = find_added(encoder->vocabulary, line->at + i, line->count - i, &length);
+        int32_t added =
+            find_added(&encoder->wordpiece->vocabulary, line->at + i, line->count - i, &length);
         if (added < 0) {
             i++;
             continue;
@@ -314,7 +329,7 @@ static void encode_lines(struct encoder *encoder, const char *text, size_t byte_
     while (byte_count > 0 && !is_full(encoder) && !encoder->clean.is_broken) {
         const char *end = memchr(text, '\n', byte_count);
         size_t line_bytes = end ? (size_t)(end - text) + 1 : byte_count;
-        if (encoder->cleans) {
+        if (encoder->wordpiece->cleans) {
             text_clean_line(&encoder->cleaner, text, line_bytes, &encoder->clean);
         } else {
             encoder->clean.count = 0;
@@ -330,14 +345,13 @@ bool wordpiece_encode(const struct wordpiece *wordpiece, const char *text, size_
                       uint32_t max_ids, int32_t *ids, uint32_t *count, vkclip_error *err)
 {
     struct encoder encoder = {
-        .vocabulary = &wordpiece->vocabulary,
-        .cleans = wordpiece->cleans,
+        .wordpiece = wordpiece,
         .ids = ids,
         .max_ids = max_ids,
     };
-    put_id(&encoder, wordpiece->vocabulary.cls);
+    put_id(&encoder, wordpiece->cls);
     encode_lines(&encoder, text, byte_count);
-    ids[encoder.count++] = wordpiece->vocabulary.sep;
+    ids[encoder.count++] = wordpiece->sep;
     *count = encoder.count;
 
     bool is_broken = encoder.clean.is_broken | encoder.normal.is_broken | encoder.spare.is_broken;
