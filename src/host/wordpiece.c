@@ -15,7 +15,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-#include "host/text_clean.h"
+#include "host/encoding.h"
 #include "host/wordpiece_files.h"
 
 #define LONGEST_WORD 100 // characters; a longer word is one [UNK]
@@ -28,10 +28,8 @@ struct wordpiece {
 
 struct encoder {
     const struct wordpiece *wordpiece;
-    int32_t *ids;
-    uint32_t count, max_ids; // one id is kept free for [SEP]
-    struct text_cleaner cleaner;
-    struct points clean, normal, spare;
+    struct encoding encoding;
+    struct points normal, spare;
     int32_t word[LONGEST_WORD];
     size_t word_length; // may exceed LONGEST_WORD
 };
@@ -120,17 +118,6 @@ const char *wordpiece_known_as(const struct wordpiece *wordpiece)
 
 // ---- words to ids -----------------------------------------------------------------------------
 
-static bool is_full(const struct encoder *encoder)
-{
-    return encoder->count + 1 >= encoder->max_ids;
-}
-
-static void put_id(struct encoder *encoder, int32_t id)
-{
-    if (!is_full(encoder))
-        encoder->ids[encoder->count++] = id;
-}
-
 // The longest token that the word begins with at `start`, or -1. ends[i] is the byte where
 // character i ends.
 static int32_t match_longest(const struct vocabulary *vocabulary, const char *bytes,
@@ -165,7 +152,7 @@ static void end_word(struct encoder *encoder)
     if (length == 0)
         return;
     if (length > LONGEST_WORD) {
-        put_id(encoder, encoder->wordpiece->unk);
+        encoding_put(&encoder->encoding, encoder->wordpiece->unk);
         return;
     }
 
@@ -182,13 +169,13 @@ static void end_word(struct encoder *encoder)
     for (size_t start = 0; start < length;) {
         int32_t id = match_longest(&encoder->wordpiece->vocabulary, bytes, ends, length, &start);
         if (id < 0) {
-            put_id(encoder, encoder->wordpiece->unk);
+            encoding_put(&encoder->encoding, encoder->wordpiece->unk);
             return;
         }
         pieces[piece_count++] = id;
     }
     for (size_t i = 0; i < piece_count; i++)
-        put_id(encoder, pieces[i]);
+        encoding_put(&encoder->encoding, pieces[i]);
 }
 
 static void put_character(struct encoder *encoder, int32_t point)
@@ -251,7 +238,7 @@ static void normalise(struct encoder *encoder, const int32_t *text, size_t count
 static void encode_plain(struct encoder *encoder, const int32_t *text, size_t count)
 {
     normalise(encoder, text, count);
-    for (size_t i = 0; i < encoder->normal.count && !is_full(encoder); i++) {
+    for (size_t i = 0; i < encoder->normal.count && !encoding_is_full(&encoder->encoding); i++) {
         int32_t point = unicode_lower(encoder->normal.at[i]);
         if (point == ' ') {
             end_word(encoder);
@@ -314,7 +301,7 @@ static void encode_line(struct encoder *encoder, const struct points *line)
         }
         if (i > first)
             encode_plain(encoder, line->at + first, i - first);
-        put_id(encoder, added);
+        encoding_put(&encoder->encoding, added);
         i += length;
         first = i;
     }
@@ -322,45 +309,25 @@ static void encode_line(struct encoder *encoder, const struct points *line)
         encode_plain(encoder, line->at + first, line->count - first);
 }
 
-// Line by line, since no step looks across a line end; what follows the last id that fits is
-// not looked at.
-static void encode_lines(struct encoder *encoder, const char *text, size_t byte_count)
-{
-    while (byte_count > 0 && !is_full(encoder) && !encoder->clean.is_broken) {
-        const char *end = memchr(text, '\n', byte_count);
-        size_t line_bytes = end ? (size_t)(end - text) + 1 : byte_count;
-        if (encoder->wordpiece->cleans) {
-            text_clean_line(&encoder->cleaner, text, line_bytes, &encoder->clean);
-        } else {
-            encoder->clean.count = 0;
-            points_decode(&encoder->clean, text, line_bytes);
-        }
-        encode_line(encoder, &encoder->clean);
-        text += line_bytes;
-        byte_count -= line_bytes;
-    }
-}
-
 bool wordpiece_encode(const struct wordpiece *wordpiece, const char *text, size_t byte_count,
                       uint32_t max_ids, int32_t *ids, uint32_t *count, vkclip_error *err)
 {
     struct encoder encoder = {
         .wordpiece = wordpiece,
-        .ids = ids,
-        .max_ids = max_ids,
+        .encoding =
+            {
+                .text = text,
+                .byte_count = byte_count,
+                .cleans = wordpiece->cleans,
+                .ids = ids,
+                .max_ids = max_ids,
+            },
     };
-    put_id(&encoder, wordpiece->cls);
-    encode_lines(&encoder, text, byte_count);
-    ids[encoder.count++] = wordpiece->sep;
-    *count = encoder.count;
-
-    bool is_broken = encoder.clean.is_broken | encoder.normal.is_broken | encoder.spare.is_broken;
-    text_cleaner_finish(&encoder.cleaner);
-    points_finish(&encoder.clean);
+    encoding_begin(&encoder.encoding, wordpiece->cls);
+    while (encoding_next_line(&encoder.encoding))
+        encode_line(&encoder, &encoder.encoding.line);
+    bool is_broken = encoder.normal.is_broken | encoder.spare.is_broken;
     points_finish(&encoder.normal);
     points_finish(&encoder.spare);
-    if (is_broken)
-        return fail(err, VKCLIP_ERROR_MEMORY, "no memory to tokenize a text of %zu bytes",
-                    byte_count);
-    return true;
+    return encoding_end(&encoder.encoding, wordpiece->sep, is_broken, count, err);
 }
