@@ -24,6 +24,10 @@ cJSON *vocabulary_parse_json(const char *path, const char *bytes, size_t byte_co
         fail(err, VKCLIP_ERROR_FILE, "%s: holds a zero character", path);
         return NULL;
     }
+    if (!vocabulary_is_utf8(bytes, byte_count)) {
+        fail(err, VKCLIP_ERROR_FILE, "%s: is not valid UTF-8", path);
+        return NULL;
+    }
     const char *stop = bytes;
     cJSON *root = cJSON_ParseWithLengthOpts(bytes, byte_count + 1, &stop, true);
     if (!root)
@@ -47,8 +51,8 @@ static bool place_token(struct vocabulary *vocabulary, uint32_t capacity, const 
                         const char *text, const cJSON *number, vkclip_error *err)
 {
     uint32_t id;
-    if (!text || !*text || !vocabulary_is_utf8(text, strlen(text)))
-        return fail(err, VKCLIP_ERROR_FILE, "%s: a token is empty or not valid UTF-8", path);
+    if (!text || !*text)
+        return fail(err, VKCLIP_ERROR_FILE, "%s: a token is empty or not a text", path);
     if (!get_id(number, &id) || id >= capacity)
         return fail(err, VKCLIP_ERROR_FILE, "%s: the id of token '%s' is not one of 0 to %u", path,
                     text, capacity - 1);
