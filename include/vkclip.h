@@ -144,8 +144,8 @@ typedef struct vkclip_model_facts {
 //
 //   path    a directory as published, or a weights file with the rest beside it: torch.save zip
 //           (.bin, .pt, .pth) or .safetensors. The rest is open_clip_config.json, or the
-//           config.json of transformers or timm, vocab.txt or tokenizer.json, and what else
-//           tells how pictures and texts are treated
+//           config.json of transformers or timm, vocab.txt or tokenizer.json or vocab.json with
+//           merges.txt, and what else tells how pictures and texts are treated
 //   parts   how much to open
 //   log     where to list what is wrong, tensor by tensor; NULL is silent
 //
@@ -165,17 +165,18 @@ VKCLIP_API const vkclip_model_facts *vkclip_model_get_facts(const vkclip_model *
 // The name of a class of the model's classifier; NULL where no file has one.
 VKCLIP_API const char *vkclip_model_get_class(const vkclip_model *model, uint32_t index);
 
-// Turns a text into token ids, [CLS] ... [SEP], cut to context_tokens, without padding.
+// Turns a text into token ids, [CLS] ... [SEP], or for a CLIP <start_of_text> ... <end_of_text>,
+// cut to context_tokens, without padding.
 //
 //   ids     [capacity] i32, caller's; context_tokens is always enough
 //   count   how many ids were written
 //
-// Invalid UTF-8 becomes U+FFFD, which the tokenizer drops.
+// Invalid UTF-8 becomes U+FFFD, which BERT's tokenizer drops.
 // Fails with VKCLIP_ERROR_ARGUMENT when capacity is too small, with VKCLIP_ERROR_MODEL where the
-// model has no vocabulary that is known.
+// model has no vocabulary.
 //
 // Thread safety: safe.
-// Source: open_clip tokenizer.py, HFTokenizer; Hugging Face BertTokenizerFast.
+// Source: open_clip tokenizer.py, HFTokenizer and SimpleTokenizer; Hugging Face BertTokenizerFast.
 VKCLIP_API bool vkclip_tokenize(const vkclip_model *model, const char *text, int32_t *ids,
                                 uint32_t capacity, uint32_t *count, vkclip_error *err);
 

@@ -310,6 +310,16 @@ bool vkclip_embed_tokens(vkclip_engine *engine, const int32_t *ids, const uint32
     return true;
 }
 
+// The ids of a text as far as the tower is to see them; there is room for all.
+static bool tokenize(const vkclip_model *model, const char *text, int32_t *ids, uint32_t *length,
+                     vkclip_error *err)
+{
+    if (!vkclip_tokenize(model, text, ids, model->config.text.context_tokens, length, err))
+        return false;
+    *length = tokenizer_embedded_count(model->tokenizer, ids, *length);
+    return true;
+}
+
 bool vkclip_embed_texts(vkclip_engine *engine, const char *const *texts, size_t count,
                         float *embeddings, vkclip_error *err)
 {
@@ -330,8 +340,7 @@ bool vkclip_embed_texts(vkclip_engine *engine, const char *const *texts, size_t 
         uint32_t now = min_u32(count - done, at_once);
         size_t tokens = 0;
         for (uint32_t i = 0; is_done && i < now; i++) {
-            is_done = vkclip_tokenize(engine->model, texts[done + i], ids + tokens, longest,
-                                      &lengths[i], err);
+            is_done = tokenize(engine->model, texts[done + i], ids + tokens, &lengths[i], err);
             tokens += is_done ? lengths[i] : 0;
         }
         is_done = is_done &&

@@ -2,8 +2,8 @@
 #ifndef VKCLIP_ENGINE_H
 #define VKCLIP_ENGINE_H
 
+#include "host/tokenizer.h"
 #include "host/weights.h"
-#include "host/wordpiece.h"
 #include "model/config.h"
 #include "model/text_tower.h"
 #include "model/vit.h"
@@ -13,7 +13,7 @@
 struct vkclip_model {
     vkclip_model_facts facts;
     struct config config;
-    struct wordpiece *wordpiece; // NULL where texts are not of word pieces
+    struct tokenizer *tokenizer; // NULL where texts are given as token ids
     // Only where the model was opened whole.
     bool is_whole;
     struct weights weights;

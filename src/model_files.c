@@ -29,7 +29,9 @@ struct model_paths {
     char modules[MAX_PATH_BYTES + 64];
     char pooling[MAX_PATH_BYTES + 64];
     char sentence[MAX_PATH_BYTES + 64];
-    char vocabulary[MAX_PATH_BYTES + 64];
+    char vocab_txt[MAX_PATH_BYTES + 64];
+    char vocab_json[MAX_PATH_BYTES + 64];
+    char merges[MAX_PATH_BYTES + 64];
     char tokenizer[MAX_PATH_BYTES + 64];
 };
 
@@ -94,7 +96,9 @@ static bool find_files(struct model_paths *paths, const char *path, vkclip_model
         {paths->modules, "modules.json"},
         {paths->pooling, "1_Pooling/config.json"},
         {paths->sentence, "sentence_bert_config.json"},
-        {paths->vocabulary, "vocab.txt"},
+        {paths->vocab_txt, "vocab.txt"},
+        {paths->vocab_json, "vocab.json"},
+        {paths->merges, "merges.txt"},
         {paths->tokenizer, "tokenizer.json"},
     };
     for (size_t i = 0; i < sizeof side_files / sizeof *side_files; i++)
@@ -128,38 +132,30 @@ static bool read_config(vkclip_model *model, const struct model_paths *paths, vk
     return true;
 }
 
-// Where both spellings of the vocabulary are there, they must be one vocabulary.
+// A CLIP's vocabulary may be left away, as open_clip does it: texts are then given as token ids.
 static bool open_vocabulary(vkclip_model *model, const struct model_paths *paths,
                             const vkclip_log *log, vkclip_error *err)
 {
-    const enum text_scheme scheme = model->config.text.scheme;
-    const bool cleans = model->config.text.is_cleaned;
-    if (scheme == TEXT_NONE || text_names[scheme].is_causal)
+    const struct tokenizer_files files = {
+        .directory = paths->directory,
+        .vocab_txt = or_null(paths->vocab_txt),
+        .vocab_json = or_null(paths->vocab_json),
+        .merges_txt = or_null(paths->merges),
+        .tokenizer_json = or_null(paths->tokenizer),
+    };
+    const bool is_clip = text_names[model->config.text.scheme].is_causal;
+    const enum tokenizer_kind kind = is_clip ? TOKENIZER_BPE : TOKENIZER_WORDPIECE;
+    if (!model_has_texts(model) || (is_clip && !tokenizer_is_there(kind, &files)))
         return true;
-    if (!paths->vocabulary[0] && !paths->tokenizer[0])
-        return fail(err, VKCLIP_ERROR_FILE, "%s: neither vocab.txt nor tokenizer.json there",
-                    paths->directory);
-    bool has_list = paths->vocabulary[0] != '\0';
-    model->wordpiece =
-        wordpiece_create(has_list ? paths->vocabulary : paths->tokenizer, cleans, err);
-    if (!model->wordpiece)
+    model->tokenizer = tokenizer_create(kind, &files, model->config.text.is_cleaned, err);
+    if (!model->tokenizer)
         return false;
-    if (has_list && paths->tokenizer[0]) {
-        struct wordpiece *other = wordpiece_create(paths->tokenizer, cleans, err);
-        if (!other)
-            return false;
-        bool is_same = wordpiece_equal(model->wordpiece, other);
-        wordpiece_destroy(other);
-        if (!is_same)
-            return fail(err, VKCLIP_ERROR_FILE, "%s: vocab.txt and tokenizer.json disagree",
-                        paths->directory);
-    }
-    const char *known_as = wordpiece_known_as(model->wordpiece);
+    const char *known_as = tokenizer_known_as(model->tokenizer);
     if (known_as && model_has_images(model) && strncmp(known_as, "BiomedCLIP", 10) != 0)
         log_line(log, VKCLIP_LOG_WARNING,
                  "%s: this is the vocabulary of %s, which is not BiomedCLIP's", paths->directory,
                  known_as);
-    model->facts.vocabulary_count = wordpiece_count(model->wordpiece);
+    model->facts.vocabulary_count = tokenizer_count(model->tokenizer);
     return true;
 }
 
@@ -327,7 +323,7 @@ void vkclip_model_close(vkclip_model *model)
         return;
     if (model->is_whole)
         weights_close(&model->weights);
-    wordpiece_destroy(model->wordpiece);
+    tokenizer_destroy(model->tokenizer);
     config_finish(&model->config);
     free(model);
 }
@@ -349,13 +345,13 @@ bool vkclip_tokenize(const vkclip_model *model, const char *text, int32_t *ids, 
     if (!model || !text || !ids || !count)
         return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_tokenize: a NULL argument");
     const uint32_t most = model->config.text.context_tokens;
-    if (!model->wordpiece)
+    if (!model->tokenizer)
         return fail(err, VKCLIP_ERROR_MODEL, "the model has no %s",
-                    model_has_texts(model) ? "vocabulary of word pieces" : "text tower");
+                    model_has_texts(model) ? "vocabulary" : "text tower");
     if (capacity < most)
         return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_tokenize: room for %u ids, %u are needed",
                     capacity, most);
-    return wordpiece_encode(model->wordpiece, text, strlen(text), most, ids, count, err);
+    return tokenizer_encode(model->tokenizer, text, strlen(text), most, ids, count, err);
 }
 
 // The image, which is closed, as the tower sees it.

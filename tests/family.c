@@ -114,6 +114,15 @@ void family_write(const struct family *family, const char *name, const char *tex
     assert_int_equal(fclose(file), 0);
 }
 
+void family_copy(const struct family *family, const char *directory, const char *name)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    char *text = read_text(path);
+    family_write(family, name, text);
+    free(text);
+}
+
 void family_begin(struct family *family, const char *name)
 {
     char path[128];
@@ -141,6 +150,9 @@ void family_end(struct family *family)
                                         "config.json",
                                         "open_clip_config.json",
                                         "vocab.txt",
+                                        "vocab.json",
+                                        "merges.txt",
+                                        "tokenizer.json",
                                         "1_Pooling/config.json",
                                         "1_Pooling",
                                         "modules.json",

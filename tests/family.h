@@ -22,6 +22,9 @@ void family_end(struct family *family);
 // A side file in place of the one that was written.
 void family_write(const struct family *family, const char *name, const char *text);
 
+// A side file as it lies in another directory.
+void family_copy(const struct family *family, const char *directory, const char *name);
+
 // Its pictures: [FAMILY_PICTURES, side, side, 3].
 void family_pictures(const struct family *family, uint32_t side, uint8_t *pixels);
 

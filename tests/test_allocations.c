@@ -89,6 +89,19 @@ static bool embed_texts(float *out, vkclip_error *err)
     return vkclip_embed_texts(engine, texts, TEXTS, out, err);
 }
 
+// A vocabulary of byte pairs, with its configuration and no weights.
+static bool tokenize(float *out, vkclip_error *err)
+{
+    vkclip_model *clip = vkclip_model_open("tests/golden/bpe", VKCLIP_MODEL_SIDE_FILES, NULL, err);
+    int32_t ids[77];
+    uint32_t count = 0;
+    bool is_done = clip && vkclip_tokenize(clip, texts[1], ids, 77, &count, err);
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = (float)ids[i];
+    vkclip_model_close(clip);
+    return is_done;
+}
+
 static bool embed_labels(float *out, vkclip_error *err)
 {
     static const char *const templates[] = {"{}", "a photo of {}"};
@@ -156,6 +169,7 @@ static void r03_every_allocation_may_fail(void **state)
         {"open model", open_model},     {"create engine", create_engine},
         {"embed image", embed_image},   {"embed texts", embed_texts},
         {"embed labels", embed_labels}, {"score texts", score_texts},
+        {"tokenize", tokenize},
     };
     for (size_t i = 0; i < COUNT(works); i++)
         fail_each(works[i].name, works[i].work);

@@ -195,6 +195,14 @@ def t06_texts_that_look_like_options_are_taken_literally(tmp):
 
 
 @case("side")
+def tokenize_gives_the_byte_pairs_of_a_clip(tmp):
+    folder = MODEL.parents[2] / "tests" / "golden" / "bpe"
+    texts = json.loads((folder / "goldens.json").read_text())["texts"][2:5]
+    got = json_lines(fine("tokenize", "-m", str(folder), "--", *(text["text"] for text in texts)))
+    assert got == [text["ids"] for text in texts]
+
+
+@case("side")
 def tokenize_takes_bytes_that_are_no_utf8(tmp):
     assert fine("tokenize", b"\xff\xfe cell \xed\xa0\x80").out == fine("tokenize", "cell").out
 

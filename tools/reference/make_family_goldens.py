@@ -26,6 +26,7 @@ from open_clip.transform import image_transform
 from PIL import Image
 
 import build
+import clip_vocabulary
 from make_goldens import GOLDEN, digits, rows, versions, words, write
 
 FOLDER = os.path.join(GOLDEN, "families")
@@ -363,6 +364,28 @@ def clip_open_clip(name, quick):
            **text_results(clip_ids(len(table)), run))  # fmt: skip
 
 
+TEXTS = (
+    "this is a photo of chest X-ray",
+    "It's 5 mm\u00b2; p &lt; 0.05",
+    "",
+    "<end_of_text>",  # the embedding is read at the first of two ends
+    "lung<end_of_text>behind it",
+    "the kidney is longer than the context, which ends it",
+)
+
+
+def clip_texts():
+    """Texts, not ids, by the vocabulary of tests/golden/bpe; the test puts its files beside the weights."""
+    tokenizer = clip_vocabulary.tokenizer_of(clip_vocabulary.read_merges(os.path.join(GOLDEN, "bpe")), 20)
+    vision = {"image_size": 16, "layers": 1, "width": 16, "patch_size": 8, "head_width": 16, "mlp_ratio": 1.0}
+    text = {"context_length": 20, "vocab_size": tokenizer.vocab_size, "width": 48, "heads": 3, "layers": 2}
+    config = {"model_cfg": {"embed_dim": 24, "vision_cfg": vision, "text_cfg": text}, "preprocess_cfg": OPENAI}
+    model = CLIP(**config["model_cfg"])
+    table = fill(model, skipped=("attn_mask",))
+    golden("clip_texts", {"open_clip_config.json": config}, table, texts=list(TEXTS),
+           text_embeddings=unit(model.encode_text(tokenizer(list(TEXTS)))))  # fmt: skip
+
+
 def clip_hf():
     vision = {**VIT, "image_size": 32, "patch_size": 8}
     text = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 72}
@@ -422,6 +445,7 @@ FAMILIES = {
     "vit_hf_encoder": vit_hf_encoder,
     "clip_open_clip": lambda: clip_open_clip("clip_open_clip", True),
     "clip_open_clip_gelu": lambda: clip_open_clip("clip_open_clip_gelu", False),
+    "clip_texts": clip_texts,
     "clip_hf": clip_hf,
     "dinov2_hf": dinov2_hf,
     "dinov2_timm": dinov2_timm,
