@@ -12,7 +12,7 @@ static const char small_vocabulary[] =
     "a\nb\nc\n##a\n##b\n##c\nab\n##abc\n"                             // 5 to 12
     "the\ncell\n##s\n-\n!\n&\n'\n"                                    // 13 to 19
     "\xe8\x82\xba\ni\n\xce\xb2\n\xc3\x9f\nss\n\xcf\x83\n##\xcf\x83\n" // 20 to 26
-    "[\n]\ncls\nx\n##x\n<\n";                                         // 27 to 32
+    "[\n]\ncls\nx\n##x\n<\n\xc9\xa4\n";                               // 27 to 33
 
 static struct wordpiece *read_small(void)
 {
@@ -187,6 +187,30 @@ static void t04_invisible_characters_are_dropped_and_strange_spaces_are_spaces(v
     wordpiece_destroy(small);
 }
 
+// The tokenizers library has the categories of Unicode 8 and the lower case of Unicode 15,
+// whatever the system's utf8proc knows.
+static void t04_characters_newer_than_the_tokenizer_stay_what_they_are(void **state)
+{
+    (void)state;
+    struct wordpiece *small = read_small();
+    CHECK(small,
+          "a\xe1\xab\x81"
+          "b",
+          2, 1, 3); // U+1AC1, a nonspacing mark since Unicode 14
+    CHECK(small,
+          "a\xe2\xb9\x9d"
+          "b",
+          2, 1, 3); // U+2E5D, a dash since Unicode 14
+    CHECK(small,
+          "a\xe0\xa3\xa2"
+          "b",
+          2, 1, 3);                         // U+08E2, a format character since Unicode 9
+    CHECK(small, "\xc9\xa4", 2, 33, 3);     // U+0264
+    CHECK(small, "\xea\x9f\x8b", 2, 1, 3);  // U+A7CB, its capital since Unicode 16
+    CHECK(small, "a\xe1\x9c\xb4", 2, 5, 3); // U+1734, no nonspacing mark since Unicode 14
+    wordpiece_destroy(small);
+}
+
 static void t05_literal_special_tokens_are_taken_for_the_tokens(void **state)
 {
     (void)state;
@@ -348,6 +372,7 @@ int main(void)
         cmocka_unit_test(t02_megabytes_take_linear_time),
         cmocka_unit_test(t03_invalid_utf8_is_dropped),
         cmocka_unit_test(t04_invisible_characters_are_dropped_and_strange_spaces_are_spaces),
+        cmocka_unit_test(t04_characters_newer_than_the_tokenizer_stay_what_they_are),
         cmocka_unit_test(t05_literal_special_tokens_are_taken_for_the_tokens),
         cmocka_unit_test(t06_dashes_and_shell_characters_are_ordinary_text),
         cmocka_unit_test(v03_vocabularies_that_are_easily_mistaken_are_told_apart),

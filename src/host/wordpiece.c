@@ -3,12 +3,6 @@
 //
 // Sources: tokenizers 0.15, normalizers/bert.rs, pre_tokenizers/bert.rs, models/wordpiece/mod.rs;
 // transformers 4.35 tokenization_bert_fast.py.
-//
-// Unicode versions: tokenizers has the categories of Unicode 8, ftfy the NFC of the Python it
-// runs in, and we take everything from utf8proc (Debian 12: Unicode 15). So 568 code points, all of
-// them marks, punctuation and format characters that are newer or changed their category, are
-// dropped or split off here and stay part of a word there, which then is [UNK]: no published
-// vocabulary has one of them. tools/reference/compare_tokens.py counts them.
 #include "host/wordpiece.h"
 
 #include <stdlib.h>
@@ -213,7 +207,7 @@ static void normalise(struct encoder *encoder, const int32_t *text, size_t count
         // Only the spaces that are no control characters, and tab and line ends, reach this.
         if (unicode_is_space(point)) {
             points_push(normal, ' ');
-        } else if (point == REPLACEMENT_POINT || unicode_is_control(point)) {
+        } else if (unicode_is_removed(point)) {
             continue;
         } else if (is_ideograph(point)) {
             points_push(normal, ' ');
