@@ -49,6 +49,19 @@ void points_append(struct points *points, const int32_t *from, size_t count)
     points->count += count;
 }
 
+void points_swap(struct points *a, struct points *b)
+{
+    struct points swap = *a;
+    *a = *b;
+    *b = swap;
+}
+
+bool points_equal(const struct points *a, const struct points *b)
+{
+    return a->count == b->count &&
+           (a->count == 0 || memcmp(a->at, b->at, a->count * sizeof *a->at) == 0);
+}
+
 void points_decode(struct points *points, const char *text, size_t byte_count)
 {
     const utf8proc_uint8_t *next = (const utf8proc_uint8_t *)text;
@@ -221,4 +234,12 @@ int32_t unicode_upper(int32_t point)
 bool unicode_is_digit(int32_t point)
 {
     return utf8proc_category(point) == UTF8PROC_CATEGORY_ND;
+}
+
+bool unicode_is_word(int32_t point)
+{
+    utf8proc_category_t category = utf8proc_category(point);
+    bool is_letter = category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
+    bool is_number = category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO;
+    return is_letter || is_number || point == '_';
 }

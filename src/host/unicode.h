@@ -22,6 +22,10 @@ void points_push(struct points *points, int32_t point);
 
 void points_append(struct points *points, const int32_t *from, size_t count);
 
+void points_swap(struct points *a, struct points *b);
+
+bool points_equal(const struct points *a, const struct points *b);
+
 // Appends UTF-8; each byte that belongs to no valid sequence becomes U+FFFD.
 void points_decode(struct points *points, const char *text, size_t byte_count);
 
@@ -37,7 +41,10 @@ void unicode_compose(struct points *points, struct points *spare);
 // What Python's str.isspace() and the regular expression \s take for a space.
 bool unicode_is_space(int32_t point);
 
-bool unicode_is_digit(int32_t point); // Nd, in Python's sense
+// In the sense of Python's regular expressions, but of utf8proc's version of Unicode: \d and \w.
+bool unicode_is_digit(int32_t point);
+bool unicode_is_word(int32_t point);
+
 int32_t unicode_upper(int32_t point); // where it is one point
 
 // Hugging Face's tokenizers library has categories of its own, those of Unicode 8 in whatever

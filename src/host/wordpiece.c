@@ -298,12 +298,10 @@ static void encode_line(struct encoder *encoder, const struct points *line)
 static void encode_lines(struct encoder *encoder, const char *text, size_t byte_count)
 {
     while (byte_count > 0 && !is_full(encoder) && !encoder->clean.is_broken) {
-        const char *end = memchr(text, '\n', byte_count);
-        size_t line_bytes = end ? (size_t)(end - text) + 1 : byte_count;
-        text_clean_line(&encoder->cleaner, text, line_bytes, &encoder->clean);
+        size_t used = text_clean_line(&encoder->cleaner, text, byte_count, &encoder->clean);
         encode_line(encoder, &encoder->clean);
-        text += line_bytes;
-        byte_count -= line_bytes;
+        text += used;
+        byte_count -= used;
     }
 }
 
@@ -315,6 +313,7 @@ bool wordpiece_encode(const struct wordpiece *wordpiece, const char *text, size_
         .ids = ids,
         .max_ids = max_ids,
     };
+    text_cleaner_init(&encoder.cleaner);
     put_id(&encoder, wordpiece->vocabulary.cls);
     encode_lines(&encoder, text, byte_count);
     ids[encoder.count++] = wordpiece->vocabulary.sep;
