@@ -89,9 +89,31 @@ static bool find_files(struct model_paths *paths, const char *path, vkclip_model
     return true;
 }
 
+// The right tokens under wrong ids give wrong numbers and no error, so the vocabulary is held to
+// what the configuration says of it. One that was changed, for a fine-tune maybe, is only warned
+// of.
+static bool check_vocabulary(const vkclip_model *model, const struct model_paths *paths,
+                             const vkclip_log *log, vkclip_error *err)
+{
+    const char *has = wordpiece_known_as(model->wordpiece);
+    const char *wants = wordpiece_known_by_hub(model->config.tokenizer_name);
+    if (has && wants && strcmp(has, wants) != 0)
+        return fail(err, VKCLIP_ERROR_FILE,
+                    "%s: the vocabulary is that of %s, open_clip_config.json asks for that of %s",
+                    paths->directory, has, wants);
+    if (wants && !has)
+        log_line(log, VKCLIP_LOG_WARNING,
+                 "%s: the vocabulary is not that of %s, which open_clip_config.json asks for",
+                 paths->directory, wants);
+    if (has && !wants && strncmp(has, "BiomedCLIP", 10) != 0)
+        log_line(log, VKCLIP_LOG_WARNING,
+                 "%s: this is the vocabulary of %s, which is not BiomedCLIP's", paths->directory,
+                 has);
+    return true;
+}
+
 // Where both spellings of the vocabulary are there, they must be one vocabulary.
-static bool open_vocabulary(vkclip_model *model, const struct model_paths *paths,
-                            const vkclip_log *log, vkclip_error *err)
+static bool open_vocabulary(vkclip_model *model, const struct model_paths *paths, vkclip_error *err)
 {
     bool has_list = paths->vocabulary[0] != '\0';
     model->wordpiece = wordpiece_create(has_list ? paths->vocabulary : paths->tokenizer, err);
@@ -107,11 +129,6 @@ static bool open_vocabulary(vkclip_model *model, const struct model_paths *paths
             return fail(err, VKCLIP_ERROR_FILE, "%s: vocab.txt and tokenizer.json disagree",
                         paths->directory);
     }
-    const char *known_as = wordpiece_known_as(model->wordpiece);
-    if (known_as && strncmp(known_as, "BiomedCLIP", 10) != 0)
-        log_line(log, VKCLIP_LOG_WARNING,
-                 "%s: this is the vocabulary of %s, which is not BiomedCLIP's", paths->directory,
-                 known_as);
     model->facts.vocabulary_count = wordpiece_count(model->wordpiece);
     return true;
 }
@@ -203,7 +220,7 @@ vkclip_model *vkclip_model_open(const char *path, vkclip_model_parts parts, cons
     if (!find_files(paths, path, parts, err) ||
         !config_read(&model->config, paths->config,
                      paths->bert_config[0] ? paths->bert_config : NULL, err) ||
-        !open_vocabulary(model, paths, log, err))
+        !open_vocabulary(model, paths, err) || !check_vocabulary(model, paths, log, err))
         goto failed;
     model->facts.image_size_px = model->config.image_size_px;
     model->facts.context_tokens = model->config.context_tokens;

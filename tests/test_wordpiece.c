@@ -362,10 +362,14 @@ static void v03_vocabularies_that_are_easily_mistaken_are_told_apart(void **stat
     assert_null(wordpiece_known_as(small));
     wordpiece_destroy(small);
 
+    assert_null(wordpiece_known_by_hub(""));
+    assert_null(wordpiece_known_by_hub("allenai/scibert_scivocab_uncased"));
+    assert_string_equal(wordpiece_known_by_hub("bert-base-uncased"), "bert-base-uncased");
     static const struct {
         const char *path, *name;
     } cases[] = {
         {PUBLISHED "vocab.txt", "BiomedCLIP (PubMedBERT abstract)"},
+        {PUBLISHED "tokenizer.json", "BiomedCLIP (PubMedBERT abstract)"},
         {"../shared/data/vocab/bert-base-uncased/vocab.txt", "bert-base-uncased"},
         {"../shared/data/vocab/pubmedbert-fulltext/vocab.txt", "PubMedBERT full text"},
     };

@@ -276,6 +276,9 @@ static bool read_text(struct config *config, const struct section *section)
         return fail(document->err, VKCLIP_ERROR_MODEL,
                     "%s: no text_cfg.hf_model_name; supported: a BERT of transformers",
                     document->path);
+    const char *tokenizer = cJSON_GetStringValue(get(section, "hf_tokenizer_name"));
+    if (tokenizer && strlen(tokenizer) < sizeof config->tokenizer_name)
+        strcpy(config->tokenizer_name, tokenizer);
     if (!get_count(section, "context_length", get(section, "context_length"), CONFIG_CONTEXT_TOKENS,
                    MOST_TOKENS, &config->context_tokens))
         return false;

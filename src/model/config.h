@@ -47,6 +47,7 @@ struct config {
     uint32_t image_size_px;  // side of the square the image tower sees
     float mean[3], std[3];   // of R, G, B, for values in 0..1
     uint32_t context_tokens; // [CLS] and [SEP] included
+    char tokenizer_name[128]; // what open_clip would fetch the vocabulary by; "" where not said
     uint32_t embedding_width;
     uint32_t image_heads; // 0: width / CONFIG_HEAD_DIM
     float image_norm_epsilon;
