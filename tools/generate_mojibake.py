@@ -137,8 +137,9 @@ def main():
     automaton = Automaton(chars)
     automaton.check(chars)
 
-    print(f"// Written by tools/generate_mojibake.py, ftfy {ftfy.__version__}: {len(chars)} characters in order, each with its")
-    print("// class, its roles in UTF-8, the encodings that have it, and its byte in each of them;")
+    head = f"// Written by tools/generate_mojibake.py, ftfy {ftfy.__version__}"
+    print(f"{head}: {len(chars)} characters in order, each with")
+    print("// its class, its roles in UTF-8, the encodings that have it, and its byte in each of them;")
     print(f"// then the automaton over {len(automaton.accepts)} classes.")
     print("static const struct sign signs[] = {")
     for char in chars:
