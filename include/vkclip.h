@@ -150,7 +150,8 @@ typedef struct vkclip_model_facts {
 //   log     where to list what is wrong, tensor by tensor; NULL is silent
 //
 // Weights are checked by name and shape here and read when an engine is created; the file
-// stays open until the model is closed. Nothing in a file is executed.
+// stays open until the model is closed. Nothing in a file is executed. A vocabulary that is
+// known to be another model's than the configuration asks for is refused by name.
 // Returns NULL and fails with VKCLIP_ERROR_FILE, VKCLIP_ERROR_MODEL or VKCLIP_ERROR_MEMORY.
 //
 // Thread safety: safe.

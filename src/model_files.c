@@ -132,6 +132,29 @@ static bool read_config(vkclip_model *model, const struct model_paths *paths, vk
     return true;
 }
 
+// The right tokens under wrong ids give wrong numbers and no error, so the vocabulary is held to
+// what the configuration says of it. One that was changed, for a fine-tune maybe, is only warned
+// of.
+static bool check_vocabulary(const vkclip_model *model, const struct model_paths *paths,
+                             const vkclip_log *log, vkclip_error *err)
+{
+    const char *has = tokenizer_known_as(model->tokenizer);
+    const char *wants = tokenizer_known_by_hub(model->config.text.tokenizer_name);
+    if (has && wants && strcmp(has, wants) != 0)
+        return fail(err, VKCLIP_ERROR_FILE,
+                    "%s: the vocabulary is that of %s, open_clip_config.json asks for that of %s",
+                    paths->directory, has, wants);
+    if (wants && !has)
+        log_line(log, VKCLIP_LOG_WARNING,
+                 "%s: the vocabulary is not that of %s, which open_clip_config.json asks for",
+                 paths->directory, wants);
+    if (has && !wants && model_has_images(model) && strncmp(has, "BiomedCLIP", 10) != 0)
+        log_line(log, VKCLIP_LOG_WARNING,
+                 "%s: this is the vocabulary of %s, which is not BiomedCLIP's", paths->directory,
+                 has);
+    return true;
+}
+
 // A CLIP's vocabulary may be left away, as open_clip does it: texts are then given as token ids.
 static bool open_vocabulary(vkclip_model *model, const struct model_paths *paths,
                             const vkclip_log *log, vkclip_error *err)
@@ -150,13 +173,8 @@ static bool open_vocabulary(vkclip_model *model, const struct model_paths *paths
     model->tokenizer = tokenizer_create(kind, &files, model->config.text.is_cleaned, err);
     if (!model->tokenizer)
         return false;
-    const char *known_as = tokenizer_known_as(model->tokenizer);
-    if (known_as && model_has_images(model) && strncmp(known_as, "BiomedCLIP", 10) != 0)
-        log_line(log, VKCLIP_LOG_WARNING,
-                 "%s: this is the vocabulary of %s, which is not BiomedCLIP's", paths->directory,
-                 known_as);
     model->facts.vocabulary_count = tokenizer_count(model->tokenizer);
-    return true;
+    return check_vocabulary(model, paths, log, err);
 }
 
 void model_load(const vkclip_model *model, struct vit *vit, struct text_tower *text,

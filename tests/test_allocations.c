@@ -75,8 +75,9 @@ static bool create_engine(float *out, vkclip_error *err)
     return created != NULL;
 }
 
-static const char *const texts[TEXTS] = {"cells", "pink \xef\xac\x81"
-                                                  "bres &amp; cells"};
+static const char *const texts[TEXTS] = {"cells",
+                                         "pink \xef\xac\x81"
+                                         "bres &amp; caf\xc3\x83\xc2\xa9 \xe8\x82\xba"}; // mojibake
 
 static bool embed_image(float *out, vkclip_error *err)
 {

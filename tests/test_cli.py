@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import resource
+import shutil
 import signal
 import stat
 import subprocess
@@ -173,6 +174,40 @@ def the_model_is_the_option_then_the_variable_then_the_cache(tmp):
             says="elsewhere")
     assert fine("tokenize", "-m", str(MODEL), "round cells",
                 env=dict(cache, VKCLIP_MODEL="elsewhere")).out == want
+
+
+@case("side")
+def v03_the_vocabulary_of_another_model_is_named(tmp):
+    data = ROOT.parent / "shared/data"
+    published = data / "biomedclip"
+    if not published.is_dir():
+        raise Skip("the published vocabulary is not there")
+    config = json.loads((MODEL / "open_clip_config.json").read_text())
+    text = config["model_cfg"]["text_cfg"]
+
+    def tokenize(vocabulary, name, says="", status=0):
+        shutil.copyfile(vocabulary, tmp / "vocab.txt")
+        text["hf_tokenizer_name"] = name
+        (tmp / "open_clip_config.json").write_text(json.dumps(config))
+        line = ("tokenize", "-m", str(tmp), "lymphoma")
+        if status:
+            return refused(status, *line, says=says)
+        result = fine(*line)
+        assert (says in result.err.decode()) if says else not result.err, result.err.decode()
+
+    ours, fulltext = published / "vocab.txt", data / "vocab/pubmedbert-fulltext/vocab.txt"
+    bert = data / "vocab/bert-base-uncased/vocab.txt"
+    abstract = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract"
+    tokenize(ours, abstract)
+    tokenize(bert, "bert-base-uncased")
+    tokenize(bert, abstract, "is that of bert-base-uncased", 3)
+    tokenize(fulltext, abstract, "is that of PubMedBERT full text", 3)
+    tokenize(ours, abstract + "-fulltext", "is that of BiomedCLIP", 3)
+    tokenize(bert, "mine", "bert-base-uncased, which is not BiomedCLIP's")
+    changed = tmp / "changed.txt"
+    changed.write_bytes(ours.read_bytes().replace(b"\nlymphoma\n", b"\nlymphomata\n"))
+    tokenize(changed, abstract, "not that of BiomedCLIP")
+    tokenize(changed, "mine")
 
 
 # ---- tokenize and preprocess -----------------------------------------------------------------

@@ -15,6 +15,7 @@ void encoding_put(struct encoding *encoding, int32_t id)
 
 void encoding_begin(struct encoding *encoding, int32_t first)
 {
+    text_cleaner_init(&encoding->cleaner);
     encoding_put(encoding, first);
 }
 
@@ -24,14 +25,15 @@ bool encoding_next_line(struct encoding *encoding)
     const size_t left_bytes = encoding->byte_count - encoding->read_bytes;
     if (left_bytes == 0 || encoding_is_full(encoding) || encoding->line.is_broken)
         return false;
+    if (encoding->cleans) {
+        encoding->read_bytes +=
+            text_clean_line(&encoding->cleaner, text, left_bytes, &encoding->line);
+        return true;
+    }
     const char *end = memchr(text, '\n', left_bytes);
     const size_t line_bytes = end ? (size_t)(end - text) + 1 : left_bytes;
-    if (encoding->cleans) {
-        text_clean_line(&encoding->cleaner, text, line_bytes, &encoding->line);
-    } else {
-        encoding->line.count = 0;
-        points_decode(&encoding->line, text, line_bytes);
-    }
+    encoding->line.count = 0;
+    points_decode(&encoding->line, text, line_bytes);
     encoding->read_bytes += line_bytes;
     return true;
 }

@@ -99,6 +99,11 @@ const char *tokenizer_known_as(const struct tokenizer *tokenizer)
     return tokenizer->bpe ? NULL : wordpiece_known_as(tokenizer->wordpiece);
 }
 
+const char *tokenizer_known_by_hub(const char *hub_name)
+{
+    return wordpiece_known_by_hub(hub_name);
+}
+
 bool tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t byte_count,
                       uint32_t max_ids, int32_t *ids, uint32_t *count, vkclip_error *err)
 {

@@ -39,6 +39,9 @@ uint32_t tokenizer_count(const struct tokenizer *tokenizer);
 // The model whose vocabulary this is, where it is one that is taken for another; or NULL.
 const char *tokenizer_known_as(const struct tokenizer *tokenizer);
 
+// The same for the vocabulary that the hub has under that name; NULL for others.
+const char *tokenizer_known_by_hub(const char *hub_name);
+
 // As wordpiece_encode() and bpe_encode().
 bool tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t byte_count,
                       uint32_t max_ids, int32_t *ids, uint32_t *count, vkclip_error *err);

@@ -3,12 +3,6 @@
 //
 // Sources: tokenizers 0.15, normalizers/bert.rs, pre_tokenizers/bert.rs, models/wordpiece/mod.rs;
 // transformers 4.35 tokenization_bert_fast.py.
-//
-// Unicode versions: tokenizers has the categories of Unicode 8, ftfy the NFC of the Python it
-// runs in, and we take everything from utf8proc (Debian 12: Unicode 15). So 568 code points, all of
-// them marks, punctuation and format characters that are newer or changed their category, are
-// dropped or split off here and stay part of a word there, which then is [UNK]: no published
-// vocabulary has one of them. tools/reference/compare_tokens.py counts them.
 #include "host/wordpiece.h"
 
 #include <stdlib.h>
@@ -95,23 +89,49 @@ int32_t wordpiece_find(const struct wordpiece *wordpiece, const char *token)
     return vocabulary_find_text(&wordpiece->vocabulary, "", token);
 }
 
+// Of all tokens, each with its zero byte, in the order of their ids.
+static uint64_t hash_of_all(const struct vocabulary *vocabulary)
+{
+    uint64_t hash = VOCABULARY_HASH_START;
+    for (uint32_t id = 0; id < vocabulary->count; id++)
+        hash = vocabulary_hash(hash, vocabulary->tokens[id].text,
+                               vocabulary->tokens[id].byte_count + 1);
+    return hash;
+}
+
+static const struct known {
+    const char *name, *hub_names[2];
+    uint64_t hash;
+} known[] = {
+    {"BiomedCLIP (PubMedBERT abstract)",
+     {"microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract",
+      "microsoft/BiomedNLP-PubMedBERT-base-uncased-abstract"},
+     UINT64_C(0x7b7026bb7133d2c1)},
+    {"bert-base-uncased",
+     {"bert-base-uncased", "google-bert/bert-base-uncased"},
+     UINT64_C(0x67eefeca1ea522f0)},
+    {"PubMedBERT full text",
+     {"microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract-fulltext",
+      "microsoft/BiomedNLP-PubMedBERT-base-uncased-abstract-fulltext"},
+     UINT64_C(0xc18ec40e79dac857)},
+};
+
+#define KNOWN_COUNT (sizeof known / sizeof *known)
+
 const char *wordpiece_known_as(const struct wordpiece *wordpiece)
 {
-    static const struct {
-        const char *name;
-        uint32_t count;
-        int32_t the, lymphoma, last;
-        const char *last_token;
-    } known[] = {
-        {"BiomedCLIP (PubMedBERT abstract)", 28895, 1680, 6403, 28894, "tph"},
-        {"bert-base-uncased", 30522, 1996, -1, 30521, "##\xef\xbd\x9e"},
-        {"PubMedBERT full text", 30522, 1920, 8636, 30521, "zns"},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (wordpiece_count(wordpiece) == known[i].count &&
-            wordpiece_find(wordpiece, "the") == known[i].the &&
-            wordpiece_find(wordpiece, "lymphoma") == known[i].lymphoma &&
-            wordpiece_find(wordpiece, known[i].last_token) == known[i].last)
+    uint64_t hash = hash_of_all(&wordpiece->vocabulary);
+    for (size_t i = 0; i < KNOWN_COUNT; i++)
+        if (known[i].hash == hash)
+            return known[i].name;
+    return NULL;
+}
+
+const char *wordpiece_known_by_hub(const char *hub_name)
+{
+    for (size_t i = 0; i < KNOWN_COUNT; i++)
+        if (strcmp(known[i].hub_names[0], hub_name) == 0 ||
+            strcmp(known[i].hub_names[1], hub_name) == 0)
             return known[i].name;
     return NULL;
 }
@@ -220,7 +240,7 @@ static void normalise(struct encoder *encoder, const int32_t *text, size_t count
     normal->count = 0;
     for (size_t i = 0; i < count; i++) {
         int32_t point = text[i];
-        if (point == REPLACEMENT_POINT || (unicode_is_control(point) && !is_line_space(point))) {
+        if (unicode_is_removed(point) && !is_line_space(point)) {
             continue;
         } else if (unicode_is_space(point)) {
             points_push(normal, ' ');

@@ -21,10 +21,14 @@ uint32_t wordpiece_count(const struct wordpiece *wordpiece);
 // The id of a token, or -1.
 int32_t wordpiece_find(const struct wordpiece *wordpiece, const char *token);
 
-// The model whose vocabulary this is, "BiomedCLIP (PubMedBERT abstract)", "bert-base-uncased" or
-// "PubMedBERT full text", or NULL for one that is not known. The last two have as many tokens as
-// BiomedCLIP has embedding rows, so that using one by mistake gives wrong numbers and no error.
+// The model whose vocabulary this is, to the last token, or NULL for one that is not known:
+// "BiomedCLIP (PubMedBERT abstract)", "bert-base-uncased" or "PubMedBERT full text". The last two
+// have as many tokens as BiomedCLIP has embedding rows, so that using one by mistake gives wrong
+// numbers and nothing else would say so.
 const char *wordpiece_known_as(const struct wordpiece *wordpiece);
+
+// The same names by what the Hugging Face Hub calls their model, or NULL.
+const char *wordpiece_known_by_hub(const char *hub_name);
 
 // Whether two vocabularies have the same tokens under the same ids.
 bool wordpiece_equal(const struct wordpiece *a, const struct wordpiece *b);

@@ -101,6 +101,9 @@ static bool read_bert_text(struct config *config, const struct section *section)
         .norm_epsilon = CONFIG_BERT_NORM_EPSILON,
         .activation = ACTIVATION_GELU,
     };
+    const char *tokenizer = cJSON_GetStringValue(field_get(section, "hf_tokenizer_name"));
+    if (tokenizer && strlen(tokenizer) < sizeof config->text.tokenizer_name)
+        strcpy(config->text.tokenizer_name, tokenizer);
     return want_either_text(section, "hf_proj_type", "proj", "mlp", "mlp", "linear") &&
            want_either_text(section, "hf_pooler_type", "pooler_type", "mean_pooler",
                             "cls_last_hidden_state_pooler", "cls_last_hidden_state_pooler");

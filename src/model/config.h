@@ -78,10 +78,11 @@ struct image_config {
 };
 
 struct text_config {
-    enum text_scheme scheme; // TEXT_NONE: there is no text tower, and the rest is 0
-    uint32_t context_tokens; // [CLS] and [SEP] included
-    bool is_cleaned;         // as open_clip does it, before it is tokenized
-    bool is_unit;            // embeddings are of unit length
+    enum text_scheme scheme;  // TEXT_NONE: there is no text tower, and the rest is 0
+    uint32_t context_tokens;  // [CLS] and [SEP] included
+    char tokenizer_name[128]; // what open_clip would fetch the vocabulary by; "" where not said
+    bool is_cleaned;          // as open_clip does it, before it is tokenized
+    bool is_unit;             // embeddings are of unit length
     enum pooling pooling;
     struct encoder_config blocks;
 };
