@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/log.h"
 
 // How much one submit may compute, by kind of device, so that it stays well under 250 ms on a
@@ -242,7 +243,7 @@ static bool create_inputs(vkclip_engine *engine, vkclip_error *err)
 {
     const struct input_sizes sizes = input_sizes(engine);
     struct gpu *gpu = engine->gpu;
-    engine->pictures = malloc(sizes.pixels);
+    engine->pictures = checked_malloc(sizes.pixels);
     if (!engine->pictures)
         return fail(err, VKCLIP_ERROR_MEMORY, "no memory for %u pictures",
                     engine->images.limits.sequences);

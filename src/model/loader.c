@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/half.h"
 
 // One allocation holds many tensors, since drivers limit their number; blocks this large still
@@ -218,12 +219,12 @@ static bool place(struct loader *loader, uint64_t size_bytes, struct gpu_range *
     return true;
 }
 
-static float *scratch(struct loader *loader, size_t count)
+static float *scratch(struct loader *loader, uint64_t count)
 {
     if (loader->scratch_count < count) {
         free(loader->scratch);
-        loader->scratch = malloc(count * sizeof *loader->scratch);
-        loader->scratch_count = loader->scratch ? count : 0;
+        loader->scratch = checked_malloc(count * sizeof *loader->scratch);
+        loader->scratch_count = loader->scratch ? (size_t)count : 0;
         if (!loader->scratch)
             fail(&loader->error, VKCLIP_ERROR_MEMORY, "no memory to convert weights");
     }
@@ -463,7 +464,7 @@ static void upload_places(struct loader *loader, const struct weight *base,
                           const struct weight *first, const struct weight *rest, size_t rows,
                           size_t cols, struct gpu_range target)
 {
-    float *values = scratch(loader, (rows + 2) * cols);
+    float *values = scratch(loader, ((uint64_t)rows + 2) * cols);
     if (!values)
         return;
     float *first_row = values + rows * cols, *rest_row = first_row + cols;
