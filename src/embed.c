@@ -99,7 +99,7 @@ static bool run_images(vkclip_engine *engine, const uint8_t *pixels, uint32_t co
     uint32_t lengths[ENGINE_MAX_IMAGES];
     for (uint32_t i = 0; i < count; i++)
         lengths[i] = vit_tokens(&engine->vit);
-    memcpy(gpu_buffer_address(engine->pixels), pixels, count * side * side * 3);
+    plan_pack_pixels(gpu_buffer_address(engine->pixels), pixels, count * side * side * 3);
     struct plan_run run;
     make_tiles(engine, lengths, count, &run);
     return run_tower(engine, &engine->images, &run, results, rows, err);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/log.h"
 
 // How much one submit may compute, by kind of device, so that it stays well under 250 ms on a
@@ -262,7 +263,7 @@ static bool create_inputs(vkclip_engine *engine, vkclip_error *err)
         {&engine->out, sizes.out, GPU_MEMORY_READBACK},
         {&engine->logits, sizes.logits, GPU_MEMORY_READBACK},
     };
-    engine->pictures = malloc(sizes.pixels + 1);
+    engine->pictures = checked_malloc(sizes.pixels + 1);
     if (!engine->pictures)
         return fail(err, VKCLIP_ERROR_MEMORY, "no memory for %u pictures",
                     engine->images.limits.sequences);

@@ -100,7 +100,7 @@ static void f05_a_file_beyond_4_gib_is_read(void **state)
     scratch_init(&scratch, start.at, start.count);
     bytes_finish(&start);
     int file = open(scratch.path, O_WRONLY);
-    bool is_written = pwrite(file, storage, sizeof storage, at) == (ssize_t)sizeof storage;
+    bool is_written = pwrite(file, stored, sizeof stored, at) == (ssize_t)sizeof stored;
     close(file);
     if (!is_written) {
         scratch_finish(&scratch);

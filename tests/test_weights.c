@@ -36,7 +36,7 @@ static void build(struct bytes *file, const char *header)
 {
     put_number(file, strlen(header), 8);
     put_text(file, header);
-    put(file, storage, sizeof storage);
+    put(file, stored, sizeof stored);
 }
 
 static void expect_header_refused(const char *header, const char *why)
@@ -126,7 +126,7 @@ static void parts_of_a_tensor_are_read(void **state)
 {
     (void)state;
     static const char *const types[] = {"F32", "F16", "BF16", "F64"};
-    static const uint64_t type_bytes[] = {4, 2, 2, 8};
+    static const size_t type_bytes[] = {4, 2, 2, 8};
     static uint8_t content[4096 * 8];
     for (size_t i = 0; i < sizeof content; i++)
         content[i] = (uint8_t)(i % 61);
@@ -134,7 +134,7 @@ static void parts_of_a_tensor_are_read(void **state)
         struct bytes file = {0};
         struct weights weights;
         char header[200];
-        uint64_t count = sizeof content / type_bytes[t];
+        size_t count = sizeof content / type_bytes[t];
         int header_bytes = snprintf(header, sizeof header,
                                     "{\"w\":{\"dtype\":\"%s\",\"shape\":[%llu],"
                                     "\"data_offsets\":[0,%zu]}}",
@@ -340,7 +340,7 @@ static void m26_much_metadata_is_read_in_bounded_time(void **state)
     put(&file, text, text_bytes);
     put_text(&file, "\"},\"w\":{\"dtype\":\"F32\",\"shape\":[6],\"data_offsets\":[0,24]}}");
     set_number(file.at, file.count - 8, 8);
-    put(&file, storage, sizeof storage);
+    put(&file, stored, sizeof stored);
     free(text);
 
     struct timespec start, end;

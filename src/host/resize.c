@@ -1,12 +1,17 @@
 #include "host/resize.h"
 
 #include <assert.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/bicubic.h"
 #include "host/image_formats.h"
+
+#if FLT_EVAL_METHOD != 0
+#error "pixels equal Pillow's only where floats and doubles are computed as such"
+#endif
 
 // a * b / 255, rounded. Source: Pillow ImagingUtils.h, MULDIV255.
 static uint8_t multiply_255(uint32_t a, uint32_t b)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/half.h"
 
 // One allocation holds many tensors, since drivers limit their number; blocks this large still
@@ -247,12 +248,12 @@ static bool place(struct loader *loader, uint64_t size_bytes, struct gpu_range *
     return true;
 }
 
-static float *scratch(struct loader *loader, size_t count)
+static float *scratch(struct loader *loader, uint64_t count)
 {
     if (loader->scratch_count < count) {
         free(loader->scratch);
-        loader->scratch = malloc(count * sizeof *loader->scratch);
-        loader->scratch_count = loader->scratch ? count : 0;
+        loader->scratch = checked_malloc(count * sizeof *loader->scratch);
+        loader->scratch_count = loader->scratch ? (size_t)count : 0;
         if (!loader->scratch)
             fail(&loader->error, VKCLIP_ERROR_MEMORY, "no memory to convert weights");
     }
@@ -441,8 +442,8 @@ static void load_turned(struct loader *loader, struct matrix *matrix, struct lin
     const size_t rows = matrix->in_cols, cols = matrix->out_cols;
     float *stored = NULL, *turned = NULL;
     if (loader->gpu) {
-        stored = malloc(rows * cols * sizeof *stored);
-        turned = malloc(rows * cols * sizeof *turned);
+        stored = checked_malloc((uint64_t)rows * cols * sizeof *stored);
+        turned = checked_malloc((uint64_t)rows * cols * sizeof *turned);
         if (!stored || !turned)
             fail(&loader->error, VKCLIP_ERROR_MEMORY, "no memory to turn '%s'",
                  matrix->parts[0]->name);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/little_endian.h"
+
 // BiomedCLIP's towers have 88 steps and 92 tensors; a ViT of 40 layers has 281.
 #define MAX_STEPS   1024
 #define MAX_TENSORS 1024
@@ -161,6 +163,17 @@ struct tensor plan_patchify(struct plan *plan, struct gpu_range pixels, struct g
         },
         args, sizeof *args);
     return patches;
+}
+
+void plan_pack_pixels(uint32_t *words, const uint8_t *pixels, size_t count)
+{
+    for (; count >= 4; count -= 4, pixels += 4)
+        *words++ = get_u32(pixels);
+    uint8_t rest[4] = {0};
+    for (size_t i = 0; i < count; i++)
+        rest[i] = pixels[i];
+    if (count > 0)
+        *words = get_u32(rest);
 }
 
 struct tensor plan_embed_tokens(struct plan *plan, struct gpu_range tokens, struct gpu_range words,

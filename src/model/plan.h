@@ -77,6 +77,10 @@ struct tensor plan_input(struct plan *plan, uint32_t rows, uint32_t cols, bool i
 struct tensor plan_patchify(struct plan *plan, struct gpu_range pixels, struct gpu_range places,
                             const struct patchify_args *args, struct tensor *x);
 
+// Pixels as plan_patchify takes them: four to a word, the first in the lowest bits on any machine.
+//   words   [(count + 3) / 4]
+void plan_pack_pixels(uint32_t *words, const uint8_t *pixels, size_t count);
+
 // Tokens (struct token, a row each) -> x [tokens, width] f32.
 struct tensor plan_embed_tokens(struct plan *plan, struct gpu_range tokens, struct gpu_range words,
                                 struct gpu_range places, uint32_t width);

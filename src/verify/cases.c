@@ -338,8 +338,10 @@ static void patchify_case(struct rig *rig, const void *data)
     const size_t pixel_count = (size_t)c->images * 3 * c->size_px * c->size_px;
     const size_t count = (size_t)tokens * cols, x_count = (size_t)tokens * c->width;
     rig_begin(rig, c->images, tokens);
+    const size_t word_count = (pixel_count + 3) / 4;
     uint8_t *pixels = rig_array(rig, pixel_count, 1);
     float *places = rig_values(rig, (size_t)places_count * c->width);
+    uint32_t *words = rig_array(rig, word_count, sizeof *words);
     float *got = rig_array(rig, count, sizeof *got);
     double *want = rig_array(rig, count, sizeof *want); // rows of no patch are zeros
     double *want_x = rig_array(rig, x_count, sizeof *want_x);
@@ -356,7 +358,8 @@ static void patchify_case(struct rig *rig, const void *data)
         .scale = {0.0146f, 0.015f, 0.0142f},
         .shift = {-1.79f, -1.75f, -1.48f},
     };
-    struct gpu_range pixel_range = rig_bytes(rig, pixels, pixel_count);
+    plan_pack_pixels(words, pixels, pixel_count);
+    struct gpu_range pixel_range = rig_bytes(rig, words, word_count * sizeof *words);
     struct gpu_range place_range = rig_floats(rig, places, (size_t)places_count * c->width);
     struct tensor x, out = plan_patchify(rig->plan, pixel_range, place_range, &args, &x);
     if (!rig_lay_out(rig))

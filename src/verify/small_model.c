@@ -36,7 +36,7 @@ static uint32_t word(uint32_t stream, uint32_t i)
 
 static float *make_weights(struct weight items[TENSORS])
 {
-    uint64_t total = 0;
+    size_t total = 0;
     for (uint32_t t = 0; t < TENSORS; t++) {
         const struct small_tensor *tensor = &small_tensors[t];
         items[t] = (struct weight){
@@ -50,7 +50,7 @@ static float *make_weights(struct weight items[TENSORS])
             items[t].shape[i] = tensor->shape[i];
             items[t].element_count *= tensor->shape[i];
         }
-        total += items[t].element_count;
+        total += (size_t)items[t].element_count;
     }
     float *values = malloc(total * sizeof *values), *next = values;
     for (uint32_t t = 0; values && t < TENSORS; t++)

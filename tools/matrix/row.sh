@@ -294,28 +294,34 @@ sysroot_packages() { # suite
 
 # Libraries of another architecture, unpacked and never run as a system: prints the folder.
 make_sysroot() { # suite, architecture
-    local suite=$1 architecture=$2 root=$cache/sysroot/$1-$2 packages package link
+    local root=$cache/sysroot/$1-$2
     need_root
     need_packages debootstrap qemu-user-static
-    if [ ! -d "$root" ]; then
-        rm -rf "$root.new"
-        mkdir -p "$cache/sysroot"
-        # shellcheck disable=SC2046 # one word a package
-        packages=$(IFS=,; set -- $(sysroot_packages "$suite"); echo "$*")
-        debootstrap --foreign --arch="$architecture" --variant=minbase --include="$packages" "$suite" "$root.new" >&2 ||
-            not_run "debootstrap of $suite for $architecture failed"
-        # dpkg-deb -x would put folders in place of the links from /lib to /usr/lib.
-        for package in "$root.new"/var/cache/apt/archives/*.deb; do
-            dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$root.new"
-            rm "$package"
-        done
-        # A link to /lib/... would lead the linker out of the folder.
-        find "$root.new/usr/lib" -type l -lname '/*' | while read -r link; do
-            ln -sfnr "$root.new$(readlink "$link")" "$link"
-        done
-        mv "$root.new" "$root"
-    fi
+    mkdir -p "$cache/sysroot"
+    exec 9>"$root.lock"
+    flock 9
+    [ -d "$root" ] || fetch_sysroot "$1" "$2" "$root" >&2
+    exec 9>&-
     echo "$root"
+}
+
+fetch_sysroot() { # suite, architecture, folder
+    local suite=$1 architecture=$2 root=$3 packages package link
+    rm -rf "$root.new"
+    # shellcheck disable=SC2046 # one word a package
+    packages=$(IFS=,; set -- $(sysroot_packages "$suite"); echo "$*")
+    debootstrap --foreign --arch="$architecture" --variant=minbase --include="$packages" "$suite" "$root.new" ||
+        not_run "debootstrap of $suite for $architecture failed"
+    # dpkg-deb -x would put folders in place of the links from /lib to /usr/lib.
+    for package in "$root.new"/var/cache/apt/archives/*.deb; do
+        dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$root.new"
+        rm "$package"
+    done
+    # A link to /lib/... would lead the linker out of the folder.
+    find "$root.new/usr/lib" -type l -lname '/*' | while read -r link; do
+        ln -sfnr "$root.new$(readlink "$link")" "$link"
+    done
+    mv "$root.new" "$root"
 }
 
 # Builds library, program and tests for another architecture with this machine's cross compiler; prints the
