@@ -93,8 +93,12 @@ struct patchify_args {
     F32 shift[3];       // -mean / std
 };
 
+// A vocabulary larger than a device binds comes in parts, a dispatch each; rows of words that are
+// in another part are left alone.
 struct embed_tokens_args {
     U32 width;
+    U32 first_id; // of the part that is bound
+    U32 id_count;
 };
 
 struct mean_args {
@@ -115,7 +119,7 @@ static_assert(sizeof(struct linear_args) == 36, "C and GLSL disagree");
 static_assert(sizeof(struct layernorm_args) == 16, "C and GLSL disagree");
 static_assert(sizeof(struct attention_args) == 4, "C and GLSL disagree");
 static_assert(sizeof(struct patchify_args) == 40, "C and GLSL disagree");
-static_assert(sizeof(struct embed_tokens_args) == 4, "C and GLSL disagree");
+static_assert(sizeof(struct embed_tokens_args) == 12, "C and GLSL disagree");
 static_assert(sizeof(struct mean_args) == 8, "C and GLSL disagree");
 static_assert(sizeof(struct normalize_args) == 8, "C and GLSL disagree");
 #endif

@@ -21,6 +21,10 @@
 
 #define MAX_NAME 160
 
+// What every device can bind (maxStorageBufferRange). BiomedCLIP's words have 94 MB in f32, those
+// of CLIP's ViT-L/14 152.
+#define WORDS_PART_BYTES (UINT64_C(128) << 20)
+
 // ---- passes ----------------------------------------------------------------------------------
 
 bool loader_init(struct loader *loader, const struct weights *weights, uint32_t element_bytes,
@@ -532,17 +536,17 @@ void loader_norm(struct loader *loader, const char *name, uint32_t cols, struct 
         upload_vectors(loader, (const struct weight *[]){gain, bias}, 2, cols, 0, out->gain_bias);
 }
 
-static void upload_table(struct loader *loader, const struct weight *table, uint32_t rows,
-                         uint32_t cols, struct gpu_range target)
+static void upload_words(struct loader *loader, const struct weight *table, uint32_t first_row,
+                         size_t count, uint32_t cols, struct gpu_range target)
 {
     const size_t row_bytes = (size_t)cols * loader->element_bytes;
-    const size_t count = (size_t)rows * cols;
+    const uint64_t first = (uint64_t)first_row * cols;
     const size_t at_once = GPU_UPLOAD_PIECE_BYTES / row_bytes * cols;
     float *values = scratch(loader, at_once);
     for (size_t done = 0; values && done < count;) {
         size_t now = count - done < at_once ? count - done : at_once;
         void *piece = gpu_upload_begin(loader->gpu, &loader->error);
-        if (!piece || !read_part(loader, table, done, now, values) ||
+        if (!piece || !read_part(loader, table, first + done, now, values) ||
             !check_half_range(loader, table, values, now))
             return;
         for (size_t i = 0; i < now; i++)
@@ -558,12 +562,22 @@ static void upload_table(struct loader *loader, const struct weight *table, uint
     }
 }
 
-void loader_table(struct loader *loader, const char *name, uint32_t rows, uint32_t cols,
-                  struct gpu_range *out)
+void loader_words(struct loader *loader, const char *name, uint32_t rows, uint32_t cols,
+                  struct word_weights *out)
 {
+    const uint64_t row_bytes = (uint64_t)cols * loader->element_bytes;
     const struct weight *table = expect(loader, name, 2, (uint64_t[]){rows, cols});
-    if (table && place(loader, (uint64_t)rows * cols * loader->element_bytes, out))
-        upload_table(loader, table, rows, cols, *out);
+    *out = (struct word_weights){
+        .rows = rows, .cols = cols, .part_rows = (uint32_t)(WORDS_PART_BYTES / row_bytes)};
+    if (table && rows > (uint64_t)WORDS_MOST_PARTS * out->part_rows) {
+        note_problem(loader, "tensor '%s' has %u rows, too many", name, rows);
+        return;
+    }
+    for (uint32_t first = 0, part = 0; table && first < rows; first += out->part_rows, part++) {
+        const uint32_t left = rows - first, count = left < out->part_rows ? left : out->part_rows;
+        if (place(loader, count * row_bytes, &out->parts[part]))
+            upload_words(loader, table, first, (size_t)count * cols, cols, out->parts[part]);
+    }
 }
 
 void loader_rows(struct loader *loader, const char *name, uint32_t rows, uint32_t cols, float *out)

@@ -92,8 +92,8 @@ void loader_patch_linear(struct loader *loader, const char *name, uint32_t size_
 void loader_norm(struct loader *loader, const char *name, uint32_t cols, struct norm_weights *out);
 
 // "<name>" [rows, cols] in the storage type of weights.
-void loader_table(struct loader *loader, const char *name, uint32_t rows, uint32_t cols,
-                  struct gpu_range *out);
+void loader_words(struct loader *loader, const char *name, uint32_t rows, uint32_t cols,
+                  struct word_weights *out);
 
 // "<name>" [.., rows, cols] to the host, with any number of leading 1s; a single row may lack its
 // dimension. Where out is NULL, as in the checking pass, it is only checked.

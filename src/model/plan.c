@@ -176,19 +176,28 @@ void plan_pack_pixels(uint32_t *words, const uint8_t *pixels, size_t count)
         *words = get_u32(rest);
 }
 
-struct tensor plan_embed_tokens(struct plan *plan, struct gpu_range tokens, struct gpu_range words,
-                                struct gpu_range places, uint32_t width)
+struct tensor plan_embed_tokens(struct plan *plan, struct gpu_range tokens,
+                                const struct word_weights *words, struct gpu_range places)
 {
-    struct tensor x = new_tensor(plan, ROWS_TOKENS, width, sizeof(float));
-    add_step(plan,
-             (struct step){
-                 .kernel = KERNEL_EMBED_TOKENS,
-                 .bindings = {use_range(tokens), use_range(words), use_range(places), use(plan, x)},
-                 .counted = GROUPS_BY_TOKENS,
-                 .per_group = 1,
-                 .groups_y = 1,
-             },
-             &(struct embed_tokens_args){.width = width}, sizeof(struct embed_tokens_args));
+    struct tensor x = new_tensor(plan, ROWS_TOKENS, words->cols, sizeof(float));
+    for (uint32_t first = 0, part = 0; first < words->rows; first += words->part_rows, part++) {
+        const uint32_t left = words->rows - first;
+        const struct embed_tokens_args args = {
+            .width = words->cols,
+            .first_id = first,
+            .id_count = left < words->part_rows ? left : words->part_rows,
+        };
+        add_step(plan,
+                 (struct step){
+                     .kernel = KERNEL_EMBED_TOKENS,
+                     .bindings = {use_range(tokens), use_range(words->parts[part]),
+                                  use_range(places), use(plan, x)},
+                     .counted = GROUPS_BY_TOKENS,
+                     .per_group = 1,
+                     .groups_y = 1,
+                 },
+                 &args, sizeof args);
+    }
     return x;
 }
 

@@ -25,6 +25,14 @@ struct norm_weights {
     struct gpu_range gain_bias; // f32
 };
 
+#define WORDS_MOST_PARTS 64
+
+// A table of words, in parts that every device can bind.
+struct word_weights {
+    uint32_t rows, cols, part_rows; // the last part may have fewer
+    struct gpu_range parts[WORDS_MOST_PARTS];
+};
+
 // ---- tensors ---------------------------------------------------------------------------------
 
 // A handle; the plan owns the tensor.
@@ -82,8 +90,8 @@ struct tensor plan_patchify(struct plan *plan, struct gpu_range pixels, struct g
 void plan_pack_pixels(uint32_t *words, const uint8_t *pixels, size_t count);
 
 // Tokens (struct token, a row each) -> x [tokens, width] f32.
-struct tensor plan_embed_tokens(struct plan *plan, struct gpu_range tokens, struct gpu_range words,
-                                struct gpu_range places, uint32_t width);
+struct tensor plan_embed_tokens(struct plan *plan, struct gpu_range tokens,
+                                const struct word_weights *words, struct gpu_range places);
 
 // y = norm(x).
 struct tensor plan_layernorm(struct plan *plan, struct tensor x, const struct norm_weights *w,

@@ -169,7 +169,7 @@ void text_load(struct text_tower *text, struct loader *loader)
     const struct text_names *names = names_in(text);
     const uint32_t width = text->encoder.width;
     const struct encoder_place blocks = blocks_of(text);
-    loader_table(loader, part(text, names->words).text, text->vocabulary_rows, width, &text->words);
+    loader_words(loader, part(text, names->words).text, text->vocabulary_rows, width, &text->words);
     load_places(text, loader);
     if (names->norm_before)
         loader_norm(loader, part(text, names->norm_before).text, width, &text->norm_before);
@@ -191,8 +191,7 @@ void text_plan(const struct text_tower *text, struct plan *plan, struct gpu_rang
     const struct text_names *names = names_in(text);
     const float epsilon = text->encoder.norm_epsilon;
     const bool is_mean = text->pooling == POOLING_MEAN;
-    struct encoder_rows rows = {
-        .x = plan_embed_tokens(plan, tokens, text->words, text->places, text->encoder.width)};
+    struct encoder_rows rows = {.x = plan_embed_tokens(plan, tokens, &text->words, text->places)};
     if (names->norm_before)
         rows.h = plan_layernorm_replace(plan, rows.x, &text->norm_before, epsilon);
     rows = encoder_plan(&text->encoder, plan, rows, tiles, is_mean);

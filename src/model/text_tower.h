@@ -14,8 +14,8 @@ struct text_tower {
     uint32_t embedding_width;
     enum pooling pooling;
     bool is_unit;
-    struct gpu_range words;  // [vocabulary, width]
-    struct gpu_range places; // positions, token type 0 included
+    struct word_weights words; // [vocabulary, width]
+    struct gpu_range places;   // positions, token type 0 included
     struct norm_weights norm_before, norm;
     struct linear_weights projection1, projection2;
     struct encoder encoder;

@@ -386,9 +386,10 @@ static void patchify(struct rig *rig)
     cases_run_one(rig, patchify_case, &(struct patchify_case){3, 28, 14, 32, 4});
 }
 
+// data: how many words a part has.
 static void embed_tokens_case(struct rig *rig, const void *data)
 {
-    (void)data;
+    const uint32_t part_rows = *(const uint32_t *)data;
     enum { ROWS = 65, WORDS = 50, PLACES = 70, WIDTH = 68 };
     struct token tokens[ROWS];
     rig_begin(rig, 1, ROWS + 1);
@@ -402,22 +403,27 @@ static void embed_tokens_case(struct rig *rig, const void *data)
         ref_embed_tokens(words, places, tokens[i], WIDTH, want + i * WIDTH);
     }
     struct gpu_range token_range = rig_bytes(rig, tokens, sizeof tokens);
-    struct gpu_range word_range = rig_elements(rig, words, WORDS * WIDTH);
+    struct word_weights table = {.rows = WORDS, .cols = WIDTH, .part_rows = part_rows};
+    for (uint32_t first = 0, part = 0; first < WORDS; first += part_rows, part++)
+        table.parts[part] =
+            rig_elements(rig, words + first * WIDTH,
+                         (WORDS - first < part_rows ? WORDS - first : part_rows) * (size_t)WIDTH);
     struct gpu_range place_range = rig_floats(rig, places, PLACES * WIDTH);
-    struct tensor x = plan_embed_tokens(rig->plan, token_range, word_range, place_range, WIDTH);
+    struct tensor x = plan_embed_tokens(rig->plan, token_range, &table, place_range);
     if (!rig_lay_out(rig))
         return;
     rig_expect_output(rig, x, ROWS * WIDTH * sizeof(float));
     if (!rig_run(rig, 1, ROWS, 0))
         return;
     char what[64];
-    snprintf(what, sizeof what, "%d rows of %d", ROWS, WIDTH);
+    snprintf(what, sizeof what, "%d rows of %d, words by %u", ROWS, WIDTH, part_rows);
     rig_check(rig, what, rig_address(rig, x), want, ROWS * WIDTH, 1e-7);
 }
 
 static void embed_tokens(struct rig *rig)
 {
-    cases_run_one(rig, embed_tokens_case, NULL);
+    cases_run_one(rig, embed_tokens_case, &(uint32_t){50});
+    cases_run_one(rig, embed_tokens_case, &(uint32_t){21});
 }
 
 // ---- all of them -----------------------------------------------------------------------------
