@@ -273,14 +273,12 @@ static bool read_part(struct loader *loader, const struct weight *weight, uint64
 // ---- upload ----------------------------------------------------------------------------------
 
 // Element i of a staging piece, in the storage type of weights.
-static void store_f32(void *piece, size_t i, float value)
+static void store(void *piece, size_t i, float value, bool is_half)
 {
-    ((float *)piece)[i] = value;
-}
-
-static void store_f16(void *piece, size_t i, float value)
-{
-    ((uint16_t *)piece)[i] = half_from_float(value);
+    if (is_half)
+        ((uint16_t *)piece)[i] = half_from_float(value);
+    else
+        ((float *)piece)[i] = value;
 }
 
 // Half precision ends at 65504. A weight beyond it would become infinite without a word.
@@ -325,11 +323,7 @@ static void pack_panel(const float *source, uint32_t rows, uint32_t in_cols, voi
     for (uint32_t k = 0; k < in_cols; k++)
         for (uint32_t c = 0; c < PANEL_COLS; c++) {
             float value = c < rows ? source[(size_t)c * in_cols + k] : 0.0f;
-            size_t at = (size_t)k * PANEL_COLS + c;
-            if (is_half)
-                store_f16(panel, at, value);
-            else
-                store_f32(panel, at, value);
+            store(panel, (size_t)k * PANEL_COLS + c, value, is_half);
         }
 }
 
@@ -550,10 +544,7 @@ static void upload_words(struct loader *loader, const struct weight *table, uint
             !check_half_range(loader, table, values, now))
             return;
         for (size_t i = 0; i < now; i++)
-            if (loader->element_bytes == 2)
-                store_f16(piece, i, values[i]);
-            else
-                store_f32(piece, i, values[i]);
+            store(piece, i, values[i], loader->element_bytes == 2);
         if (!gpu_upload_end(loader->gpu, target.buffer,
                             target.offset_bytes + done * loader->element_bytes,
                             now * loader->element_bytes, &loader->error))
