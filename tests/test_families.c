@@ -197,6 +197,8 @@ static void dinov2_matches_transformers_and_timm(void **state)
     (void)state;
     check_both("dinov2_hf");
     check_both("dinov2_timm");
+    check_both("dinov2_original");
+    check_both("dinov2_hf_registers");
 }
 
 // Pictures of odd sizes become the very pixels that the family's own library makes of them: cropped

@@ -68,6 +68,14 @@ def scale_of(name, shape):
     return (2.0 * scale if sharp else scale), 0.0
 
 
+def drawn(name, shape, place):
+    """The tensor at this place of the table, and its row there."""
+    scale, offset = scale_of(name, shape)
+    unit = (words(place, math.prod(shape)) >> 8).astype(np.float32) * np.float32(2.0**-23)
+    unit = (unit - np.float32(1.0)) * np.float32(scale) + np.float32(offset)
+    return torch.from_numpy(unit).reshape(shape), [name, list(shape), scale, offset]
+
+
 def fill(model, rename=lambda name: name, skipped=(), split=lambda name, value: [(name, value)]):
     """Overwrites the weights; returns the table, in the names that the model is stored under."""
     table = []
@@ -75,12 +83,9 @@ def fill(model, rename=lambda name: name, skipped=(), split=lambda name, value: 
         if not value.is_floating_point() or name in skipped:
             continue
         for stored, part in split(name, value):
-            stored, shape = rename(stored), tuple(part.shape)
-            scale, offset = scale_of(stored, shape)
-            unit = (words(len(table), math.prod(shape)) >> 8).astype(np.float32) * np.float32(2.0**-23)
-            unit = (unit - np.float32(1.0)) * np.float32(scale) + np.float32(offset)
-            part.copy_(torch.from_numpy(unit).reshape(shape))
-            table.append([stored, list(shape), scale, offset])
+            value, row = drawn(rename(stored), tuple(part.shape), len(table))
+            part.copy_(value)
+            table.append(row)
     model.eval()
     return table
 
@@ -434,6 +439,50 @@ def dinov2_timm():
     golden("dinov2_timm", {"config.json": config}, table, image_embeddings=unit(features))
 
 
+def dinov2_registers(name, positions, files, rename, split=lambda name, value: [(name, value)]):
+    """timm's model in other names, whose table of positions has a row for [CLS], which timm adds to the token."""
+    sizes = {"patch_size": 10, "num_classes": 0, "init_values": 1e-5, "reg_tokens": 4, "no_embed_class": True, **TIMM}
+    model = timm.models.vision_transformer.VisionTransformer(img_size=40, **sizes)
+    table = fill(model, rename, ("pos_embed",), split)
+    value, row = drawn(positions, (1, 17, TIMM["embed_dim"]), len(table))
+    model.pos_embed.copy_(value[:, 1:])
+    model.cls_token.add_(value[:, :1])
+    table.append(row)
+    golden(name, files, table, image_embeddings=unit(model(pictures(len(table), 40, **IMAGENET))))
+
+
+def dinov2_original():
+    """The names of facebookresearch/dinov2."""
+    files = {"config.json": timm_config("vit_tiny_patch10_reg4_dinov2", 40, crop_pct=1.0)}
+    dinov2_registers("dinov2_original", "pos_embed", files, lambda name: name.replace("reg_token", "register_tokens"))
+
+
+def dinov2_hf_registers():
+    """The names of transformers' modeling_dinov2_with_registers.py, which 4.35.2 does not have yet."""
+    pairs = [("cls_token", "embeddings.cls_token"), ("reg_token", "embeddings.register_tokens")]
+    pairs += [("patch_embed.proj", "embeddings.patch_embeddings.projection"), ("blocks.", "encoder.layer.")]
+    pairs += [("attn.proj", "attention.output.dense"), ("ls1.gamma", "layer_scale1.lambda1")]
+    pairs += [("ls2.gamma", "layer_scale2.lambda1")]
+
+    def rename(name):
+        for old, new in pairs:
+            name = name.replace(old, new)
+        return "layernorm" + name[4:] if name.startswith("norm.") else name
+
+    def split(name, value):
+        if ".attn.qkv." not in name:
+            return [(name, value)]
+        parts = zip(("query", "key", "value"), value.chunk(3))
+        return [(name.replace("attn.qkv", "attention.attention." + part), piece) for part, piece in parts]
+
+    config = {"model_type": "dinov2_with_registers", "hidden_size": 128, "num_hidden_layers": 2, "image_size": 40}
+    config.update(num_attention_heads=2, patch_size=10, num_register_tokens=4)
+    processor = {"size": {"shortest_edge": 40}, "do_center_crop": True, "resample": 3}
+    processor.update(crop_size={"height": 40, "width": 40}, image_mean=IMAGENET["mean"], image_std=IMAGENET["std"])
+    files = {"config.json": config, "preprocessor_config.json": processor}
+    dinov2_registers("dinov2_hf_registers", "embeddings.position_embeddings", files, rename, split)
+
+
 FAMILIES = {
     "biomedclip_hf": biomedclip_hf,
     "sentence_mean": sentence_mean,
@@ -449,6 +498,8 @@ FAMILIES = {
     "clip_hf": clip_hf,
     "dinov2_hf": dinov2_hf,
     "dinov2_timm": dinov2_timm,
+    "dinov2_original": dinov2_original,
+    "dinov2_hf_registers": dinov2_hf_registers,
 }
 
 
