@@ -5,7 +5,7 @@
 //
 //     vkclip_model  *model  = vkclip_model_open("biomedclip", VKCLIP_MODEL_WHOLE, NULL, &err);
 //     vkclip_engine *engine = vkclip_engine_create(model, &(vkclip_engine_params){ 0 }, &err);
-//     vkclip_embed_image_files(engine, &path, 1, image, NULL, &err);
+//     vkclip_embed_images(engine, &(vkclip_image){ .path = path }, 1, image, NULL, &err);
 //     vkclip_embed_texts(engine, labels, 2, texts, &err);
 //     vkclip_score_texts(model, image, texts, 2, scores, &err);
 //
@@ -169,25 +169,27 @@ VKCLIP_API const vkclip_model_facts *vkclip_model_get_facts(const vkclip_model *
 VKCLIP_API bool vkclip_tokenize(const vkclip_model *model, const char *text, int32_t *ids,
                                 uint32_t capacity, uint32_t *count, vkclip_error *err);
 
-// Reads an image file (JPEG, PNG, BMP, GIF, TGA, PNM): decode, resize the shorter side to
-// image_size_px (bicubic, as Pillow does it), crop the centre, RGB.
+// ---- images --------------------------------------------------------------------------------
+
+// An encoded image (JPEG, PNG, BMP, GIF, TGA, PNM): a file, or bytes in memory.
+typedef struct vkclip_image {
+    const char *path;  // the file; where there are bytes, what to call them in errors
+    const void *bytes; // [byte_count] caller's; NULL: read the file
+    size_t byte_count;
+} vkclip_image;
+
+// Makes an image what the image tower sees: decode, resize the shorter side to image_size_px
+// (bicubic, as Pillow does it), crop the centre, RGB.
 //
 //   pixels  [image_size_px, image_size_px, 3] u8, caller's
 //
 // Refuses images above 16384 pixels a side or 100 megapixels before decoding, and truncated
-// or damaged files. Fails with VKCLIP_ERROR_FILE.
+// or damaged files. Fails with VKCLIP_ERROR_FILE or VKCLIP_ERROR_MEMORY.
 //
 // Thread safety: safe.
-// Source: open_clip transform.py, image_transform; Pillow Resample.c.
-VKCLIP_API bool vkclip_preprocess_file(const vkclip_model *model, const char *path, uint8_t *pixels,
-                                       vkclip_error *err);
-
-// The same for an encoded image in memory.
-//
-//   name    what to call it in errors
-VKCLIP_API bool vkclip_preprocess_memory(const vkclip_model *model, const void *bytes,
-                                         size_t byte_count, const char *name, uint8_t *pixels,
-                                         vkclip_error *err);
+// Source: open_clip transform.py, image_transform; Pillow 13.0 Resample.c.
+VKCLIP_API bool vkclip_preprocess(const vkclip_model *model, const vkclip_image *image,
+                                  uint8_t *pixels, vkclip_error *err);
 
 // Pixels as the image tower sees them: (v / 255 - mean) / std, channels first. Engines do this
 // on the device; it is here for comparison with other implementations.
@@ -262,9 +264,9 @@ VKCLIP_API const vkclip_engine_facts *vkclip_engine_get_facts(const vkclip_engin
 VKCLIP_API bool vkclip_embed_pixels(vkclip_engine *engine, const uint8_t *pixels, size_t count,
                                     float *embeddings, vkclip_error *err);
 
-// Reads, preprocesses and embeds image files.
+// Reads, preprocesses and embeds images.
 //
-//   paths       [count]
+//   images      [count]
 //   embeddings  [count, embedding_width] f32; zeros for an image that could not be read
 //   errors      [count] status VKCLIP_OK or why that image could not be read; may be NULL, and
 //               then the first unreadable image fails the call
@@ -273,14 +275,8 @@ VKCLIP_API bool vkclip_embed_pixels(vkclip_engine *engine, const uint8_t *pixels
 // given. Fails as vkclip_embed_pixels does.
 //
 // Thread safety: one call at a time per engine.
-VKCLIP_API bool vkclip_embed_image_files(vkclip_engine *engine, const char *const *paths,
-                                         size_t count, float *embeddings, vkclip_error *errors,
-                                         vkclip_error *err);
-
-// The same for one encoded image in memory.
-VKCLIP_API bool vkclip_embed_image_memory(vkclip_engine *engine, const void *bytes,
-                                          size_t byte_count, const char *name, float *embedding,
-                                          vkclip_error *err);
+VKCLIP_API bool vkclip_embed_images(vkclip_engine *engine, const vkclip_image *images, size_t count,
+                                    float *embeddings, vkclip_error *errors, vkclip_error *err);
 
 // Tokenizes and embeds texts.
 //

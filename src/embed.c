@@ -105,11 +105,11 @@ bool vkclip_embed_pixels(vkclip_engine *engine, const uint8_t *pixels, size_t co
     return true;
 }
 
-bool vkclip_embed_image_files(vkclip_engine *engine, const char *const *paths, size_t count,
-                              float *embeddings, vkclip_error *errors, vkclip_error *err)
+bool vkclip_embed_images(vkclip_engine *engine, const vkclip_image *images, size_t count,
+                         float *embeddings, vkclip_error *errors, vkclip_error *err)
 {
-    if (!engine || !paths || !embeddings || count == 0)
-        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_embed_image_files: nothing to embed");
+    if (!engine || !images || !embeddings || count == 0)
+        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_embed_images: nothing to embed");
     if (!gpu_check_alive(engine->gpu, err))
         return false;
     const size_t side = engine->vit.sizes.image_size_px;
@@ -121,7 +121,7 @@ bool vkclip_embed_image_files(vkclip_engine *engine, const char *const *paths, s
         for (uint32_t i = 0; i < now; i++) {
             vkclip_error reason = {0};
             uint8_t *picture = engine->pictures + i * picture_bytes;
-            is_read[i] = vkclip_preprocess_file(engine->model, paths[done + i], picture, &reason);
+            is_read[i] = vkclip_preprocess(engine->model, &images[done + i], picture, &reason);
             if (!is_read[i] && !errors) {
                 if (err)
                     *err = reason;
@@ -140,17 +140,6 @@ bool vkclip_embed_image_files(vkclip_engine *engine, const char *const *paths, s
         done += now;
     }
     return true;
-}
-
-bool vkclip_embed_image_memory(vkclip_engine *engine, const void *bytes, size_t byte_count,
-                               const char *name, float *embedding, vkclip_error *err)
-{
-    if (!engine || !embedding)
-        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_embed_image_memory: a NULL argument");
-    return gpu_check_alive(engine->gpu, err) &&
-           vkclip_preprocess_memory(engine->model, bytes, byte_count, name, engine->pictures,
-                                    err) &&
-           run_images(engine, engine->pictures, 1, embedding, err);
 }
 
 // Writes one text's rows: [CLS] among the first rows of the run, the others behind those of the

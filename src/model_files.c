@@ -247,27 +247,15 @@ bool vkclip_tokenize(const vkclip_model *model, const char *text, int32_t *ids, 
                             count, err);
 }
 
-bool vkclip_preprocess_file(const vkclip_model *model, const char *path, uint8_t *pixels,
-                            vkclip_error *err)
+bool vkclip_preprocess(const vkclip_model *model, const vkclip_image *image, uint8_t *pixels,
+                       vkclip_error *err)
 {
-    if (!model || !path || !pixels)
-        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_preprocess_file: a NULL argument");
-    struct image image = {0};
-    bool is_done = image_open(&image, path, err) &&
-                   resize_to_square(&image, model->config.image_size_px, pixels, err);
-    image_close(&image);
-    return is_done;
-}
-
-bool vkclip_preprocess_memory(const vkclip_model *model, const void *bytes, size_t byte_count,
-                              const char *name, uint8_t *pixels, vkclip_error *err)
-{
-    if (!model || !bytes || !name || !pixels)
-        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_preprocess_memory: a NULL argument");
-    struct image image = {0};
-    bool is_done = image_decode(&image, bytes, byte_count, name, err) &&
-                   resize_to_square(&image, model->config.image_size_px, pixels, err);
-    image_close(&image);
+    if (!model || !image || !image->path || !pixels)
+        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_preprocess: a NULL argument");
+    struct image decoded = {0};
+    bool is_done = image_open(&decoded, image, err) &&
+                   resize_to_square(&decoded, model->config.image_size_px, pixels, err);
+    image_close(&decoded);
     return is_done;
 }
 

@@ -16,7 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t byte_count)
     struct image image;
     vkclip_error err = {0};
     uint8_t square[40 * 40 * 3];
-    if (!image_decode(&image, bytes, byte_count, "input", &err)) {
+    const vkclip_image wanted = {.path = "input", .bytes = bytes, .byte_count = byte_count};
+    if (!image_open(&image, &wanted, &err)) {
         if (image.pixels || err.status == VKCLIP_OK || strlen(err.message) < sizeof "input: ")
             abort();
         return 0;

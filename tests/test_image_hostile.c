@@ -29,7 +29,8 @@ static bool try_decode(const uint8_t *bytes, size_t byte_count, struct image *im
     assert_non_null(copy);
     memcpy(copy, bytes, byte_count);
     *err = (vkclip_error){0};
-    bool is_decoded = image_decode(image, copy, byte_count, "it", err);
+    vkclip_image wanted = {.path = "it", .bytes = copy, .byte_count = byte_count};
+    bool is_decoded = image_open(image, &wanted, err);
     free(copy);
     if (is_decoded) {
         uint8_t square[16 * 16 * 3];

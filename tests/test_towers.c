@@ -95,13 +95,13 @@ static bool check_towers(const struct setup *setup)
     golden_open(&golden, setup->golden);
     assert_int_equal(golden.width, vkclip_model_get_facts(model)->embedding_width);
 
-    const char *paths[GOLDEN_MOST_PICTURES];
+    vkclip_image pictures[GOLDEN_MOST_PICTURES];
     for (uint32_t i = 0; i < golden.picture_count; i++)
-        paths[i] = golden.pictures[i];
+        pictures[i] = (vkclip_image){.path = golden.pictures[i]};
     float *images = malloc(GOLDEN_MOST_PICTURES * golden.width * sizeof *images);
     float *texts = malloc(GOLDEN_MOST_TEXTS * golden.width * sizeof *texts);
     char what[128];
-    if (!vkclip_embed_image_files(engine, paths, golden.picture_count, images, NULL, &err))
+    if (!vkclip_embed_images(engine, pictures, golden.picture_count, images, NULL, &err))
         fail_msg("%s", err.message);
     snprintf(what, sizeof what, "%s, images", setup->name);
     golden_check(what, images, golden.image_embeddings, golden.picture_count, golden.width,

@@ -152,38 +152,35 @@ bool image_allocate(struct image *image, const struct image_source *source, uint
     return true;
 }
 
-bool image_decode(struct image *image, const uint8_t *bytes, size_t byte_count, const char *name,
-                  vkclip_error *err)
+static bool decode(struct image *image, const struct image_source *source, vkclip_error *err)
 {
-    *image = (struct image){0};
-    struct image_source source = {.bytes = bytes, .byte_count = byte_count, .name = name};
-    const struct signature *signature = find_signature(&source);
-    bool is_decoded;
+    const struct signature *signature = find_signature(source);
     if (signature && !signature->decode)
-        is_decoded = fail(err, VKCLIP_ERROR_FILE, "%s: is a %s file, which is not supported", name,
-                          signature->format);
-    else if (signature)
-        is_decoded = signature->decode(image, &source, err);
-    else if (image_looks_like_tga(bytes, byte_count))
-        is_decoded = image_decode_tga(image, &source, err);
-    else
-        is_decoded = refuse_unknown(&source, err);
-
-    if (!is_decoded)
-        image_close(image);
-    return is_decoded;
+        return fail(err, VKCLIP_ERROR_FILE, "%s: is a %s file, which is not supported",
+                    source->name, signature->format);
+    if (signature)
+        return signature->decode(image, source, err);
+    if (image_looks_like_tga(source->bytes, source->byte_count))
+        return image_decode_tga(image, source, err);
+    return refuse_unknown(source, err);
 }
 
-bool image_open(struct image *image, const char *path, vkclip_error *err)
+bool image_open(struct image *image, const vkclip_image *wanted, vkclip_error *err)
 {
     *image = (struct image){0};
-    uint8_t *bytes;
-    size_t byte_count;
-    if (!file_load(path, IMAGE_MAX_FILE_BYTES, &bytes, &byte_count, err))
-        return false;
-    bool is_decoded = image_decode(image, bytes, byte_count, path, err);
-    free(bytes);
-    return is_decoded;
+    struct image_source source = {
+        .bytes = wanted->bytes, .byte_count = wanted->byte_count, .name = wanted->path};
+    uint8_t *loaded = NULL;
+    if (!source.bytes) {
+        if (!file_load(wanted->path, IMAGE_MAX_FILE_BYTES, &loaded, &source.byte_count, err))
+            return false;
+        source.bytes = loaded;
+    }
+    bool is_open = decode(image, &source, err);
+    free(loaded);
+    if (!is_open)
+        image_close(image);
+    return is_open;
 }
 
 void image_close(struct image *image)

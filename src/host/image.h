@@ -27,18 +27,13 @@ struct image {
     uint8_t palette[256 * 3];
 };
 
-// Decodes an encoded image in memory. The format is told from its bytes, never from its name.
-//
-//   name    what to call it in errors
+// Decodes a regular file, or bytes in memory. The format is told from the bytes, never from the
+// name.
 //
 // Fails with VKCLIP_ERROR_FILE: another format (named where it is known), too large, truncated,
 // damaged; or VKCLIP_ERROR_MEMORY.
 // Thread safety: safe.
-bool image_decode(struct image *image, const uint8_t *bytes, size_t byte_count, const char *name,
-                  vkclip_error *err);
-
-// Reads and decodes a regular file.
-bool image_open(struct image *image, const char *path, vkclip_error *err);
+bool image_open(struct image *image, const vkclip_image *wanted, vkclip_error *err);
 
 // Accepts a zeroed image.
 void image_close(struct image *image);

@@ -24,7 +24,7 @@ bool image_allocate(struct image *image, const struct image_source *source, uint
                     uint64_t height_px, enum image_mode mode, vkclip_error *err);
 
 // Each decodes one format whose signature is known to be there, into a zeroed image. After a
-// failure image_decode() frees what is in it.
+// failure image_open() frees what is in it.
 bool image_decode_jpeg(struct image *image, const struct image_source *source, vkclip_error *err);
 bool image_decode_png(struct image *image, const struct image_source *source, vkclip_error *err);
 bool image_decode_bmp(struct image *image, const struct image_source *source, vkclip_error *err);

@@ -24,6 +24,7 @@ void images_report(const char *path, const vkclip_error *err)
 
 // The images of one call to the library.
 struct portion {
+    vkclip_image *images;
     float *embeddings;
     vkclip_error *errors;
     size_t capacity;
@@ -39,9 +40,11 @@ static enum exit_status embed_portions(struct session *session, char *const *pat
 
     for (size_t done = 0; done < count;) {
         size_t now = step < count - done ? step : count - done;
+        for (size_t i = 0; i < now; i++)
+            portion->images[i] = (vkclip_image){.path = paths[done + i]};
         double start = clock_seconds();
-        if (!vkclip_embed_image_files(session->engine, (const char *const *)paths + done, now,
-                                      portion->embeddings, portion->errors, &err)) {
+        if (!vkclip_embed_images(session->engine, portion->images, now, portion->embeddings,
+                                 portion->errors, &err)) {
             progress_hide();
             return report_failure(&err);
         }
@@ -74,17 +77,19 @@ enum exit_status images_embed(struct session *session, char *const *paths, size_
     if (capacity > count)
         capacity = count;
     struct portion portion = {
+        .images = calloc(capacity, sizeof(vkclip_image)),
         .embeddings = calloc(capacity * width, sizeof(float)),
         .errors = calloc(capacity, sizeof(vkclip_error)),
         .capacity = capacity,
     };
     enum exit_status status;
-    if (portion.embeddings && portion.errors) {
+    if (portion.images && portion.embeddings && portion.errors) {
         progress_begin("pictures", count);
         status = embed_portions(session, paths, count, &portion, user);
     } else {
         status = report_out_of_memory();
     }
+    free(portion.images);
     free(portion.embeddings);
     free(portion.errors);
     return status;

@@ -26,7 +26,8 @@ static enum exit_status write_images(const vkclip_model *model, struct npy *npy,
     progress_begin("pictures", count);
     for (size_t i = 0; i < count; i++) {
         vkclip_error err = {0};
-        bool is_readable = vkclip_preprocess_file(model, paths[i], buffers->pixels, &err);
+        bool is_readable =
+            vkclip_preprocess(model, &(vkclip_image){.path = paths[i]}, buffers->pixels, &err);
         if (!is_readable) {
             images_report(paths[i], &err);
             status = STATUS_INPUT;
