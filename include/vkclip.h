@@ -171,11 +171,15 @@ VKCLIP_API bool vkclip_tokenize(const vkclip_model *model, const char *text, int
 
 // ---- images --------------------------------------------------------------------------------
 
-// An encoded image (JPEG, PNG, BMP, GIF, TGA, PNM): a file, or bytes in memory.
+// An encoded image (JPEG, PNG, BMP, GIF, TGA, PNM), and how to read it. What is zero is read as the
+// reference reads it.
 typedef struct vkclip_image {
     const char *path;  // the file; where there are bytes, what to call them in errors
     const void *bytes; // [byte_count] caller's; NULL: read the file
     size_t byte_count;
+    // A JPEG that is cut off or damaged becomes what Pillow makes of it with LOAD_TRUNCATED_IMAGES:
+    // what is missing is grey or blurred, or black. One without any row is still refused.
+    bool allows_truncated;
 } vkclip_image;
 
 // Makes an image what the image tower sees: decode, resize the shorter side to image_size_px
@@ -184,7 +188,8 @@ typedef struct vkclip_image {
 //   pixels  [image_size_px, image_size_px, 3] u8, caller's
 //
 // Refuses images above 16384 pixels a side or 100 megapixels before decoding, and truncated
-// or damaged files. Fails with VKCLIP_ERROR_FILE or VKCLIP_ERROR_MEMORY.
+// or damaged files, which the reference does only to some. Fails with VKCLIP_ERROR_FILE or
+// VKCLIP_ERROR_MEMORY.
 //
 // Thread safety: safe.
 // Source: open_clip transform.py, image_transform; Pillow 13.0 Resample.c.

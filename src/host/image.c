@@ -168,8 +168,10 @@ static bool decode(struct image *image, const struct image_source *source, vkcli
 bool image_open(struct image *image, const vkclip_image *wanted, vkclip_error *err)
 {
     *image = (struct image){0};
-    struct image_source source = {
-        .bytes = wanted->bytes, .byte_count = wanted->byte_count, .name = wanted->path};
+    struct image_source source = {.bytes = wanted->bytes,
+                                  .byte_count = wanted->byte_count,
+                                  .name = wanted->path,
+                                  .allows_truncated = wanted->allows_truncated};
     uint8_t *loaded = NULL;
     if (!source.bytes) {
         if (!file_load(wanted->path, IMAGE_MAX_FILE_BYTES, &loaded, &source.byte_count, err))

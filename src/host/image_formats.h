@@ -9,6 +9,7 @@ struct image_source {
     const uint8_t *bytes;
     size_t byte_count;
     const char *name; // for errors
+    bool allows_truncated;
 };
 
 // Refuses sizes of zero or above IMAGE_MAX_SIDE_PX and IMAGE_MAX_PIXELS. Every decoder calls it

@@ -11,6 +11,7 @@ static const char *const formats[] = {"table", "csv", "json", NULL};
 
 struct classification {
     struct session_options common;
+    struct image_options images;
     struct string_list labels, templates;
     const char *label_file;
     uint32_t top; // 0: all
@@ -132,7 +133,8 @@ static enum exit_status classify(struct classification *c, size_t image_count)
         if (!output_write(&head))
             return STATUS_FINE; // output_finish says why
     }
-    status = images_embed(&c->session, c->paths, image_count, &(struct image_user){print_image, c});
+    status = images_embed(&c->session, &c->images, c->paths, image_count,
+                          &(struct image_user){print_image, c});
     return c->err.status == VKCLIP_OK ? status : report_failure(&c->err);
 }
 
@@ -187,6 +189,7 @@ static enum exit_status run(const struct command *command, int count, char **arg
          .number = &c.format,
          .choices = formats,
          .help = "table, csv or json (one object a line)"},
+        IMAGE_OPTIONS(c.images),
         SESSION_ENGINE_OPTIONS(c.common),
     };
     enum exit_status status;

@@ -9,6 +9,7 @@
 
 struct embedding_job {
     struct session_options common;
+    struct image_options images;
     const char *output;
     const char *text_file;
     struct session session;
@@ -62,6 +63,7 @@ static enum exit_status run_image(const struct command *command, int count, char
          .argument = "OUT.npy",
          .string = &job.output,
          .help = "file to write: float32 [images, width]"},
+        IMAGE_OPTIONS(job.images),
         SESSION_ENGINE_OPTIONS(job.common),
     };
     enum exit_status status;
@@ -76,7 +78,7 @@ static enum exit_status run_image(const struct command *command, int count, char
 
     status = begin(&job, (size_t)count);
     if (status == STATUS_FINE)
-        status = commit(&job, images_embed(&job.session, arguments, (size_t)count,
+        status = commit(&job, images_embed(&job.session, &job.images, arguments, (size_t)count,
                                            &(struct image_user){write_row, &job}));
     finish(&job);
     return status;

@@ -22,8 +22,16 @@ void images_report(const char *path, const vkclip_error *err)
         report_hint("name the pictures in it: %s/*", path);
 }
 
+vkclip_image image_at(const struct image_options *options, const char *path)
+{
+    vkclip_image image = options->reading;
+    image.path = path;
+    return image;
+}
+
 // The images of one call to the library.
 struct portion {
+    const struct image_options *options;
     vkclip_image *images;
     float *embeddings;
     vkclip_error *errors;
@@ -41,7 +49,7 @@ static enum exit_status embed_portions(struct session *session, char *const *pat
     for (size_t done = 0; done < count;) {
         size_t now = step < count - done ? step : count - done;
         for (size_t i = 0; i < now; i++)
-            portion->images[i] = (vkclip_image){.path = paths[done + i]};
+            portion->images[i] = image_at(portion->options, paths[done + i]);
         double start = clock_seconds();
         if (!vkclip_embed_images(session->engine, portion->images, now, portion->embeddings,
                                  portion->errors, &err)) {
@@ -68,8 +76,8 @@ static enum exit_status embed_portions(struct session *session, char *const *pat
     return status;
 }
 
-enum exit_status images_embed(struct session *session, char *const *paths, size_t count,
-                              const struct image_user *user)
+enum exit_status images_embed(struct session *session, const struct image_options *options,
+                              char *const *paths, size_t count, const struct image_user *user)
 {
     size_t width = vkclip_model_get_facts(session->model)->embedding_width;
     size_t at_once = vkclip_engine_get_facts(session->engine)->max_images;
@@ -77,6 +85,7 @@ enum exit_status images_embed(struct session *session, char *const *paths, size_
     if (capacity > count)
         capacity = count;
     struct portion portion = {
+        .options = options,
         .images = calloc(capacity, sizeof(vkclip_image)),
         .embeddings = calloc(capacity * width, sizeof(float)),
         .errors = calloc(capacity, sizeof(vkclip_error)),

@@ -1,4 +1,4 @@
-// images.h: embeds any number of image files in bounded memory, with progress.
+// images.h: how image files are read; embeds any number of them in bounded memory, with progress.
 #ifndef VKCLIP_IMAGES_H
 #define VKCLIP_IMAGES_H
 
@@ -6,6 +6,21 @@
 
 // In --help of what takes pictures.
 #define IMAGE_NOTES "Images are JPEG, PNG, BMP, GIF (the first frame), TGA and PNM files.\n\n"
+
+// How the images of a command are read.
+struct image_options {
+    vkclip_image reading; // without a path
+};
+
+// Rows of a table of options. o is a struct image_options.
+// clang-format off
+#define IMAGE_OPTIONS(o)                                                                      \
+    {.name = "allow-truncated", .flag = &(o).reading.allows_truncated,                        \
+     .help = "take what there is of a truncated or damaged JPEG, as Pillow can"}
+// clang-format on
+
+// The image of a path, as the options say.
+vkclip_image image_at(const struct image_options *options, const char *path);
 
 struct image_user {
     // Gets the number of the image and its embedding, [embedding_width], all zeros where the
@@ -19,8 +34,8 @@ struct image_user {
 //   paths  [count]
 //
 // An image that cannot be read is reported, and the status is STATUS_INPUT in the end.
-enum exit_status images_embed(struct session *session, char *const *paths, size_t count,
-                              const struct image_user *user);
+enum exit_status images_embed(struct session *session, const struct image_options *options,
+                              char *const *paths, size_t count, const struct image_user *user);
 
 // Reports an image that could not be read.
 void images_report(const char *path, const vkclip_error *err);
