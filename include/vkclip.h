@@ -180,6 +180,8 @@ typedef struct vkclip_image {
     // A JPEG that is cut off or damaged becomes what Pillow makes of it with LOAD_TRUNCATED_IMAGES:
     // what is missing is grey or blurred, or black. One without any row is still refused.
     bool allows_truncated;
+    // Turn it upright by the EXIF data of a JPEG or of a PNG's eXIf chunk.
+    bool applies_exif;
 } vkclip_image;
 
 // Makes an image what the image tower sees: decode, resize the shorter side to image_size_px

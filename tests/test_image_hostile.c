@@ -326,7 +326,10 @@ static void i04_jpeg_truncated_between_scans_has_no_row(void **state)
 static void i04_damaged_jpeg_never_crashes(void **state)
 {
     (void)state;
-    expect_damage_survived(jpeg_of(17, 9, (struct jpeg_kind){.channels = 3}, noise));
+    static const uint8_t rotated[] = "Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06"
+                                     "\0\0\0\0\0";
+    struct jpeg_kind turned = {.channels = 3, .exif = rotated, .exif_bytes = sizeof rotated - 1};
+    expect_damage_survived(jpeg_of(17, 9, turned, noise));
     expect_damage_survived(
         jpeg_of(17, 9, (struct jpeg_kind){.channels = 3, .is_progressive = true}, noise));
     expect_damage_survived(

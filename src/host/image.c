@@ -5,6 +5,7 @@
 
 #include "host/file.h"
 #include "host/image_formats.h"
+#include "host/orientation.h"
 
 // Larger than any accepted picture in the least compressed format, 100 megapixels of 16-bit RGBA.
 #define IMAGE_MAX_FILE_BYTES (UINT64_C(1) << 30)
@@ -180,6 +181,8 @@ bool image_open(struct image *image, const vkclip_image *wanted, vkclip_error *e
     }
     bool is_open = decode(image, &source, err);
     free(loaded);
+    if (is_open && wanted->applies_exif && image->orientation != 0)
+        is_open = orientation_apply(image, image->orientation, source.name, err);
     if (!is_open)
         image_close(image);
     return is_open;

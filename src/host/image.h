@@ -23,7 +23,8 @@ enum image_mode {
 struct image {
     uint32_t width_px, height_px;
     enum image_mode mode;
-    uint8_t *pixels; // rows top to bottom without padding
+    uint8_t *pixels;      // rows top to bottom without padding
+    uint32_t orientation; // by EXIF, 1 to 8; 0 where there is none
     uint8_t palette[256 * 3];
 };
 

@@ -2,6 +2,7 @@
 // what Pillow uses too. Pillow accepts whatever libjpeg only warns about; here a picture of which
 // a part is missing or damaged is refused, unless the caller wants what there is of it.
 #include "host/image_formats.h"
+#include "host/orientation.h"
 
 #include <setjmp.h>
 #include <stdio.h> // jpeglib.h needs FILE
@@ -124,6 +125,36 @@ static void begin_reader(struct jpeg_reader *reader, const struct image_source *
     reader->progress.progress_monitor = on_progress;
 }
 
+// Looks for EXIF data among the marker segments before the first scan.
+static uint32_t read_orientation(const struct image_source *source)
+{
+    static const char head[6] = "Exif\0";
+    const uint8_t *bytes = source->bytes;
+    for (size_t at = 2; at + 4 <= source->byte_count;) {
+        uint8_t marker = bytes[at + 1];
+        if (bytes[at] != 0xff || marker == 0xff || marker == 0) {
+            at++; // padding, or what libjpeg skips as well
+            continue;
+        }
+        if (marker == 0xda)
+            break;
+        if (marker == 0x01 || (marker >= 0xd0 && marker <= 0xd9)) {
+            at += 2; // no length follows
+            continue;
+        }
+        size_t segment_bytes = (size_t)bytes[at + 2] << 8 | bytes[at + 3];
+        size_t left = source->byte_count - at - 2;
+        if (segment_bytes < 2 || segment_bytes > left)
+            break;
+        if (marker == 0xe1 && segment_bytes >= 2 + sizeof head &&
+            memcmp(bytes + at + 4, head, sizeof head) == 0)
+            return orientation_of_exif(bytes + at + 4 + sizeof head,
+                                       segment_bytes - 2 - sizeof head);
+        at += 2 + segment_bytes;
+    }
+    return 0;
+}
+
 static bool choose_mode(struct jpeg_reader *reader, const struct image_source *source,
                         struct image *image, vkclip_error *err)
 {
@@ -233,6 +264,8 @@ static __attribute__((noinline)) bool decode(struct image *image, const struct i
     if (!is_read && (has_begun || reader.message[0]))
         fail_reading(&reader, source, err);
     jpeg_destroy_decompress(&reader.libjpeg);
+    if (is_read)
+        image->orientation = read_orientation(source);
     return is_read;
 }
 

@@ -16,7 +16,9 @@ struct image_options {
 // clang-format off
 #define IMAGE_OPTIONS(o)                                                                      \
     {.name = "allow-truncated", .flag = &(o).reading.allows_truncated,                        \
-     .help = "take what there is of a truncated or damaged JPEG, as Pillow can"}
+     .help = "take what there is of a truncated or damaged JPEG, as Pillow can"},             \
+    {.name = "exif", .flag = &(o).reading.applies_exif,                                       \
+     .help = "turn images as their EXIF orientation says; the reference does not"}
 // clang-format on
 
 // The image of a path, as the options say.
