@@ -171,6 +171,18 @@ VKCLIP_API bool vkclip_tokenize(const vkclip_model *model, const char *text, int
 
 // ---- images --------------------------------------------------------------------------------
 
+// What becomes of greyscale of more than 8 bits, PNG or PNM, before it is resized. Other images
+// have no window.
+typedef enum vkclip_window {
+    VKCLIP_WINDOW_NONE, // as in the reference: values above 255 become white, most of an X-ray
+    // DICOM's linear window: ((value - (center - 0.5)) / (width - 1) + 0.5) * 255, rounded, where
+    // that is within 0 .. 255, else black or white. Source: DICOM PS3.3, C.11.2.1.2.1.
+    VKCLIP_WINDOW_LINEAR,
+    // The same from the 0.5th to the 99.5th percentile of the image's values: the smallest values
+    // that 0.5 % and 99.5 % of its pixels do not exceed become 0 and 255.
+    VKCLIP_WINDOW_AUTO,
+} vkclip_window;
+
 // An encoded image (JPEG, PNG, BMP, GIF, TGA, PNM), and how to read it. What is zero is read as the
 // reference reads it.
 typedef struct vkclip_image {
@@ -182,6 +194,9 @@ typedef struct vkclip_image {
     bool allows_truncated;
     // Turn it upright by the EXIF data of a JPEG or of a PNG's eXIf chunk.
     bool applies_exif;
+    vkclip_window window;
+    double window_center, window_width; // of VKCLIP_WINDOW_LINEAR; a width is 1 or more
+    vkclip_log log;                     // told when values become white for want of a window
 } vkclip_image;
 
 // Makes an image what the image tower sees: decode, resize the shorter side to image_size_px
@@ -189,9 +204,9 @@ typedef struct vkclip_image {
 //
 //   pixels  [image_size_px, image_size_px, 3] u8, caller's
 //
-// Refuses images above 16384 pixels a side or 100 megapixels before decoding, and truncated
-// or damaged files, which the reference does only to some. Fails with VKCLIP_ERROR_FILE or
-// VKCLIP_ERROR_MEMORY.
+// Refuses images above 16384 pixels a side or 100 megapixels before decoding, and truncated or
+// damaged ones, of which the reference takes some. Fails with VKCLIP_ERROR_FILE,
+// VKCLIP_ERROR_MEMORY or, for a window without width, VKCLIP_ERROR_ARGUMENT.
 //
 // Thread safety: safe.
 // Source: open_clip transform.py, image_transform; Pillow 13.0 Resample.c.

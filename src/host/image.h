@@ -20,6 +20,11 @@ enum image_mode {
     IMAGE_CMYK,    // "CMYK": 4 bytes, inverted as Pillow gives them
 };
 
+static inline bool image_is_wide(enum image_mode mode)
+{
+    return mode == IMAGE_I16 || mode == IMAGE_I;
+}
+
 struct image {
     uint32_t width_px, height_px;
     enum image_mode mode;

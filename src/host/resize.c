@@ -56,11 +56,6 @@ static void to_rgb(enum image_mode mode, const uint8_t *from, size_t pixel_count
     }
 }
 
-static bool is_wide(enum image_mode mode)
-{
-    return mode == IMAGE_I16 || mode == IMAGE_I;
-}
-
 // Values above 255 become 255, they are not scaled: this is what Pillow's convert("RGB") does.
 static void wide_to_rgb(int32_t value, uint8_t *rgb)
 {
@@ -75,7 +70,7 @@ static void copy_square(const struct image *image, const struct square *square, 
         if (image->mode == IMAGE_PALETTE) {
             for (size_t x = 0; x < side; x++)
                 memcpy(rgb + 3 * x, &image->palette[3 * image->pixels[first + x]], 3);
-        } else if (is_wide(image->mode)) {
+        } else if (image_is_wide(image->mode)) {
             for (size_t x = 0; x < side; x++)
                 wide_to_rgb(((const uint16_t *)(const void *)image->pixels)[first + x],
                             rgb + 3 * x);
@@ -347,8 +342,8 @@ bool resize_to_square(struct image *image, uint32_t side_px, uint8_t *pixels, vk
                                 square.left, side_px, err) &&
                    bicubic_init(&passes.vertical, image->height_px, square.resized_height_px,
                                 square.top, side_px, err) &&
-                   (is_wide(image->mode) ? resize_wide(image, &passes, pixels, err)
-                                         : resize_u8(image, &passes, pixels, err));
+                   (image_is_wide(image->mode) ? resize_wide(image, &passes, pixels, err)
+                                               : resize_u8(image, &passes, pixels, err));
     bicubic_finish(&passes.horizontal);
     bicubic_finish(&passes.vertical);
     return is_done;

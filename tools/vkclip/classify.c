@@ -142,6 +142,8 @@ static enum exit_status check(const struct command *command, struct classificati
 {
     if (!session_check_options(command, &c->common))
         return STATUS_USAGE;
+    if (!images_check_options(command, &c->images))
+        return STATUS_USAGE;
     if (c->label_file && c->labels.count > 0)
         return options_refuse(command, "give --label or --labels, not both");
     if (!c->label_file && c->labels.count == 0)

@@ -71,6 +71,8 @@ static enum exit_status run_image(const struct command *command, int count, char
         return status;
     if (!session_check_options(command, &job.common))
         return STATUS_USAGE;
+    if (!images_check_options(command, &job.images))
+        return STATUS_USAGE;
     if (!options_check_output(command, job.output))
         return STATUS_USAGE;
     if (count == 0)

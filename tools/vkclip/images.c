@@ -1,6 +1,7 @@
 #include "images.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -20,6 +21,45 @@ void images_report(const char *path, const vkclip_error *err)
     report_error("%s", err->message);
     if (stat(path, &facts) == 0 && S_ISDIR(facts.st_mode))
         report_hint("name the pictures in it: %s/*", path);
+}
+
+static void warn_once(void *user, vkclip_log_level level, const char *message)
+{
+    struct image_options *options = user;
+    if (!options->has_warned)
+        report_log.write(report_log.user, level, message);
+    options->has_warned = true;
+}
+
+// A decimal number: sign, digits, point; up to the terminator.
+static bool parse_decimal(const char *text, char terminator, double *number, const char **rest)
+{
+    size_t length = strspn(text, "+-.0123456789");
+    char *end;
+    *number = strtod(text, &end);
+    *rest = end + 1;
+    return length > 0 && end == text + length && *end == terminator && length < 32;
+}
+
+bool images_check_options(const struct command *command, struct image_options *options)
+{
+    vkclip_image *reading = &options->reading;
+    const char *width;
+    reading->log = (vkclip_log){warn_once, options};
+    if (!options->window)
+        return true;
+    if (strcmp(options->window, "auto") == 0) {
+        reading->window = VKCLIP_WINDOW_AUTO;
+        return true;
+    }
+    reading->window = VKCLIP_WINDOW_LINEAR;
+    if (parse_decimal(options->window, ',', &reading->window_center, &width) &&
+        parse_decimal(width, '\0', &reading->window_width, &width) && reading->window_width >= 1.0)
+        return true;
+    options_refuse(command,
+                   "--window %s: want auto or CENTER,WIDTH, two numbers, the second 1 or more",
+                   options->window);
+    return false;
 }
 
 vkclip_image image_at(const struct image_options *options, const char *path)

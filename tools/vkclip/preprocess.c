@@ -103,6 +103,8 @@ static enum exit_status run(const struct command *command, int count, char **arg
         return status;
     if (!session_check_options(command, &p.common))
         return STATUS_USAGE;
+    if (!images_check_options(command, &p.images))
+        return STATUS_USAGE;
     if (!options_check_output(command, p.output))
         return STATUS_USAGE;
     if (count == 0)
