@@ -187,13 +187,13 @@ static bool fail_reading(const struct jpeg_reader *reader, const struct image_so
 {
     const struct jpeg_decompress_struct *libjpeg = &reader->libjpeg;
     bool has_ended = !reader->message[0];
+    if (source->allows_truncated)
+        return fail(err, VKCLIP_ERROR_FILE, "%s: JPEG: %s, and no row can be read", source->name,
+                    has_ended ? "truncated" : reader->message);
+
     bool is_of_use = has_ended || reader->is_damaged || libjpeg->output_scanline > 0;
-    const char *remedy = is_of_use && !source->allows_truncated && libjpeg->image_height > 0
-                             ? "; --allow-truncated takes what there is"
-                             : "";
-    if (has_ended && source->allows_truncated)
-        return fail(err, VKCLIP_ERROR_FILE, "%s: JPEG is truncated, and no row can be read",
-                    source->name);
+    const char *remedy =
+        is_of_use && libjpeg->image_height > 0 ? "; --allow-truncated takes what there is" : "";
     if (has_ended)
         return fail(err, VKCLIP_ERROR_FILE, "%s: JPEG is truncated: row %u of %u, %zu bytes%s",
                     source->name, libjpeg->output_scanline, libjpeg->image_height,
