@@ -33,11 +33,11 @@ struct image {
     uint8_t palette[256 * 3];
 };
 
-// Decodes a regular file, or bytes in memory. The format is told from the bytes, never from the
-// name.
+// Decodes a regular file, or bytes in memory, and does with it what is wanted. The format is told
+// from the bytes, never from the name.
 //
 // Fails with VKCLIP_ERROR_FILE: another format (named where it is known), too large, truncated,
-// damaged; or VKCLIP_ERROR_MEMORY.
+// damaged; with VKCLIP_ERROR_ARGUMENT: a window without width; or with VKCLIP_ERROR_MEMORY.
 // Thread safety: safe.
 bool image_open(struct image *image, const vkclip_image *wanted, vkclip_error *err);
 
