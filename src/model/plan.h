@@ -1,8 +1,9 @@
 // plan.h: a forward pass as a list of steps on named tensors.
 //
 // A tower is written as calls that each append a step and return the tensor it makes (vit.c,
-// text_tower.c, encoder.c). The plan knows the first and last use of every tensor, so it can lay them out in one
-// piece of memory, and turns the steps into one recording that is replayed for every run.
+// text_tower.c, encoder.c). The plan knows the first and last use of every tensor, so it can lay
+// them out in one piece of memory, and turns the steps into one recording that is replayed for
+// every run.
 // Errors are collected: the first one wins, later calls do nothing, plan_layout reports it.
 #ifndef VKCLIP_MODEL_PLAN_H
 #define VKCLIP_MODEL_PLAN_H
