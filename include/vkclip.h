@@ -6,7 +6,7 @@
 //
 //     vkclip_model  *model  = vkclip_model_open("biomedclip", VKCLIP_MODEL_WHOLE, NULL, &err);
 //     vkclip_engine *engine = vkclip_engine_create(model, &(vkclip_engine_params){ 0 }, &err);
-//     vkclip_embed_image_files(engine, &path, 1, image, NULL, &err);
+//     vkclip_embed_images(engine, &(vkclip_image){ .path = path }, 1, image, NULL, &err);
 //     vkclip_embed_texts(engine, labels, 2, texts, &err);
 //     vkclip_score_texts(model, image, texts, 2, scores, &err);
 //
@@ -181,26 +181,50 @@ VKCLIP_API const char *vkclip_model_get_class(const vkclip_model *model, uint32_
 VKCLIP_API bool vkclip_tokenize(const vkclip_model *model, const char *text, int32_t *ids,
                                 uint32_t capacity, uint32_t *count, vkclip_error *err);
 
-// Reads an image file (JPEG, PNG, BMP, GIF, TGA, PNM): decode, resize as the model's configuration
-// says, as Pillow does it (BiomedCLIP: the shorter side to image_size_px, bicubic), crop the
-// centre, RGB.
+// ---- images --------------------------------------------------------------------------------
+
+// What becomes of greyscale of more than 8 bits, PNG or PNM, before it is resized. Other images
+// have no window.
+typedef enum vkclip_window {
+    VKCLIP_WINDOW_NONE, // as in the reference: values above 255 become white, most of an X-ray
+    // DICOM's linear window: ((value - (center - 0.5)) / (width - 1) + 0.5) * 255, rounded, where
+    // that is within 0 .. 255, else black or white. Source: DICOM PS3.3, C.11.2.1.2.1.
+    VKCLIP_WINDOW_LINEAR,
+    // The same from the 0.5th to the 99.5th percentile of the image's values: the smallest values
+    // that 0.5 % and 99.5 % of its pixels do not exceed become 0 and 255.
+    VKCLIP_WINDOW_AUTO,
+} vkclip_window;
+
+// An encoded image (JPEG, PNG, BMP, GIF, TGA, PNM), and how to read it. What is zero is read as the
+// reference reads it.
+typedef struct vkclip_image {
+    const char *path;  // the file; where there are bytes, what to call them in errors
+    const void *bytes; // [byte_count] caller's; NULL: read the file
+    size_t byte_count;
+    // A JPEG that is cut off or damaged becomes what Pillow makes of it with LOAD_TRUNCATED_IMAGES:
+    // what is missing is grey or blurred, or black. One without any row is still refused.
+    bool allows_truncated;
+    // Turn it upright by the EXIF data of a JPEG or of a PNG's eXIf chunk.
+    bool applies_exif;
+    vkclip_window window;
+    double window_center, window_width; // of VKCLIP_WINDOW_LINEAR; a width is 1 or more
+    vkclip_log log;                     // told when values become white for want of a window
+} vkclip_image;
+
+// Makes an image what the image tower sees: decode, resize as the model's configuration says, as
+// Pillow does it (BiomedCLIP: the shorter side to image_size_px, bicubic), crop the centre, RGB.
 //
 //   pixels  [image_size_px, image_size_px, 3] u8, caller's
 //
-// Refuses images above 16384 pixels a side or 100 megapixels before decoding, and truncated
-// or damaged files. Fails with VKCLIP_ERROR_FILE.
+// Refuses images above 16384 pixels a side or 100 megapixels before decoding, and truncated or
+// damaged ones, of which the reference takes some. Fails with VKCLIP_ERROR_FILE,
+// VKCLIP_ERROR_MEMORY, for a window without width VKCLIP_ERROR_ARGUMENT or, where the model has no
+// image tower, VKCLIP_ERROR_MODEL.
 //
 // Thread safety: safe.
-// Source: open_clip transform.py, image_transform; Pillow Resample.c.
-VKCLIP_API bool vkclip_preprocess_file(const vkclip_model *model, const char *path, uint8_t *pixels,
-                                       vkclip_error *err);
-
-// The same for an encoded image in memory.
-//
-//   name    what to call it in errors
-VKCLIP_API bool vkclip_preprocess_memory(const vkclip_model *model, const void *bytes,
-                                         size_t byte_count, const char *name, uint8_t *pixels,
-                                         vkclip_error *err);
+// Source: open_clip transform.py, image_transform; Pillow 13.0 Resample.c.
+VKCLIP_API bool vkclip_preprocess(const vkclip_model *model, const vkclip_image *image,
+                                  uint8_t *pixels, vkclip_error *err);
 
 // Pixels as the image tower sees them: (v / 255 - mean) / std, channels first. Engines do this
 // on the device; it is here for comparison with other implementations.
@@ -276,9 +300,9 @@ VKCLIP_API const vkclip_engine_facts *vkclip_engine_get_facts(const vkclip_engin
 VKCLIP_API bool vkclip_embed_pixels(vkclip_engine *engine, const uint8_t *pixels, size_t count,
                                     float *embeddings, vkclip_error *err);
 
-// Reads, preprocesses and embeds image files.
+// Reads, preprocesses and embeds images.
 //
-//   paths       [count]
+//   images      [count]
 //   embeddings  [count, embedding_width] f32; zeros for an image that could not be read
 //   errors      [count] status VKCLIP_OK or why that image could not be read; may be NULL, and
 //               then the first unreadable image fails the call
@@ -287,14 +311,8 @@ VKCLIP_API bool vkclip_embed_pixels(vkclip_engine *engine, const uint8_t *pixels
 // given. Fails as vkclip_embed_pixels does.
 //
 // Thread safety: one call at a time per engine.
-VKCLIP_API bool vkclip_embed_image_files(vkclip_engine *engine, const char *const *paths,
-                                         size_t count, float *embeddings, vkclip_error *errors,
-                                         vkclip_error *err);
-
-// The same for one encoded image in memory.
-VKCLIP_API bool vkclip_embed_image_memory(vkclip_engine *engine, const void *bytes,
-                                          size_t byte_count, const char *name, float *embedding,
-                                          vkclip_error *err);
+VKCLIP_API bool vkclip_embed_images(vkclip_engine *engine, const vkclip_image *images, size_t count,
+                                    float *embeddings, vkclip_error *errors, vkclip_error *err);
 
 // What a model's own classifier says of preprocessed images.
 //
@@ -309,10 +327,10 @@ VKCLIP_API bool vkclip_embed_image_memory(vkclip_engine *engine, const void *byt
 VKCLIP_API bool vkclip_classify_pixels(vkclip_engine *engine, const uint8_t *pixels, size_t count,
                                        float *logits, vkclip_error *err);
 
-// The same for image files; paths and errors are as for vkclip_embed_image_files.
-VKCLIP_API bool vkclip_classify_image_files(vkclip_engine *engine, const char *const *paths,
-                                            size_t count, float *logits, vkclip_error *errors,
-                                            vkclip_error *err);
+// The same for encoded images; images and errors are as for vkclip_embed_images.
+VKCLIP_API bool vkclip_classify_images(vkclip_engine *engine, const vkclip_image *images,
+                                       size_t count, float *logits, vkclip_error *errors,
+                                       vkclip_error *err);
 
 // Tokenizes and embeds texts.
 //

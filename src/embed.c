@@ -157,14 +157,14 @@ bool vkclip_classify_pixels(vkclip_engine *engine, const uint8_t *pixels, size_t
 
 // Reads as many pictures as are computed at once; one that cannot be read is black. Fails at the
 // first of these where errors is NULL.
-static bool read_pictures(vkclip_engine *engine, const char *const *paths, uint32_t count,
+static bool read_pictures(vkclip_engine *engine, const vkclip_image *images, uint32_t count,
                           bool *is_read, vkclip_error *errors, vkclip_error *err)
 {
     const size_t side = engine->vit.image_size_px, picture_bytes = side * side * 3;
     for (uint32_t i = 0; i < count; i++) {
         vkclip_error reason = {0};
         uint8_t *picture = engine->pictures + i * picture_bytes;
-        is_read[i] = vkclip_preprocess_file(engine->model, paths[i], picture, &reason);
+        is_read[i] = vkclip_preprocess(engine->model, &images[i], picture, &reason);
         if (!is_read[i] && !errors) {
             if (err)
                 *err = reason;
@@ -178,15 +178,15 @@ static bool read_pictures(vkclip_engine *engine, const char *const *paths, uint3
     return true;
 }
 
-static bool run_files(vkclip_engine *engine, const char *const *paths, size_t count,
-                      const struct results *results, float *rows, vkclip_error *errors,
-                      vkclip_error *err)
+static bool run_encoded(vkclip_engine *engine, const vkclip_image *images, size_t count,
+                        const struct results *results, float *rows, vkclip_error *errors,
+                        vkclip_error *err)
 {
     const size_t cols = results->cols;
     for (size_t done = 0; done < count;) {
         uint32_t now = min_u32(count - done, engine->images.limits.sequences);
         bool is_read[ENGINE_MAX_IMAGES];
-        if (!read_pictures(engine, paths + done, now, is_read, errors ? errors + done : NULL,
+        if (!read_pictures(engine, images + done, now, is_read, errors ? errors + done : NULL,
                            err) ||
             !run_images(engine, engine->pictures, now, results, rows + done * cols, err))
             return false;
@@ -198,36 +198,24 @@ static bool run_files(vkclip_engine *engine, const char *const *paths, size_t co
     return true;
 }
 
-bool vkclip_embed_image_files(vkclip_engine *engine, const char *const *paths, size_t count,
-                              float *embeddings, vkclip_error *errors, vkclip_error *err)
+bool vkclip_embed_images(vkclip_engine *engine, const vkclip_image *images, size_t count,
+                         float *embeddings, vkclip_error *errors, vkclip_error *err)
 {
-    if (!engine || !paths || !embeddings || count == 0)
-        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_embed_image_files: nothing to embed");
+    if (!engine || !images || !embeddings || count == 0)
+        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_embed_images: nothing to embed");
     const struct results results = embeddings_of(engine, true);
     return check_image_tower(engine, err) &&
-           run_files(engine, paths, count, &results, embeddings, errors, err);
+           run_encoded(engine, images, count, &results, embeddings, errors, err);
 }
 
-bool vkclip_classify_image_files(vkclip_engine *engine, const char *const *paths, size_t count,
-                                 float *logits, vkclip_error *errors, vkclip_error *err)
+bool vkclip_classify_images(vkclip_engine *engine, const vkclip_image *images, size_t count,
+                            float *logits, vkclip_error *errors, vkclip_error *err)
 {
-    if (!engine || !paths || !logits || count == 0)
-        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_classify_image_files: nothing to classify");
+    if (!engine || !images || !logits || count == 0)
+        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_classify_images: nothing to classify");
     const struct results results = logits_of(engine);
     return check_classifier(engine, err) &&
-           run_files(engine, paths, count, &results, logits, errors, err);
-}
-
-bool vkclip_embed_image_memory(vkclip_engine *engine, const void *bytes, size_t byte_count,
-                               const char *name, float *embedding, vkclip_error *err)
-{
-    if (!engine || !embedding)
-        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_embed_image_memory: a NULL argument");
-    const struct results results = embeddings_of(engine, true);
-    return check_image_tower(engine, err) &&
-           vkclip_preprocess_memory(engine->model, bytes, byte_count, name, engine->pictures,
-                                    err) &&
-           run_images(engine, engine->pictures, 1, &results, embedding, err);
+           run_encoded(engine, images, count, &results, logits, errors, err);
 }
 
 // ---- texts -----------------------------------------------------------------------------------

@@ -372,39 +372,18 @@ bool vkclip_tokenize(const vkclip_model *model, const char *text, int32_t *ids, 
     return tokenizer_encode(model->tokenizer, text, strlen(text), most, ids, count, err);
 }
 
-// The image, which is closed, as the tower sees it.
-static bool preprocess(const vkclip_model *model, struct image *image, bool is_read,
-                       uint8_t *pixels, vkclip_error *err)
+bool vkclip_preprocess(const vkclip_model *model, const vkclip_image *image, uint8_t *pixels,
+                       vkclip_error *err)
 {
-    bool is_done = is_read && resize_to_square(image, &model->config.image.resize, pixels, err);
-    image_close(image);
+    if (!model || !image || !image->path || !pixels)
+        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_preprocess: a NULL argument");
+    if (!model_has_images(model))
+        return fail(err, VKCLIP_ERROR_MODEL, "the model has no image tower");
+    struct image decoded = {0};
+    bool is_done = image_open(&decoded, image, err) &&
+                   resize_to_square(&decoded, &model->config.image.resize, pixels, err);
+    image_close(&decoded);
     return is_done;
-}
-
-static bool check_image_tower(const vkclip_model *model, vkclip_error *err)
-{
-    return model_has_images(model) || fail(err, VKCLIP_ERROR_MODEL, "the model has no image tower");
-}
-
-bool vkclip_preprocess_file(const vkclip_model *model, const char *path, uint8_t *pixels,
-                            vkclip_error *err)
-{
-    if (!model || !path || !pixels)
-        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_preprocess_file: a NULL argument");
-    struct image image = {0};
-    return check_image_tower(model, err) &&
-           preprocess(model, &image, image_open(&image, path, err), pixels, err);
-}
-
-bool vkclip_preprocess_memory(const vkclip_model *model, const void *bytes, size_t byte_count,
-                              const char *name, uint8_t *pixels, vkclip_error *err)
-{
-    if (!model || !bytes || !name || !pixels)
-        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_preprocess_memory: a NULL argument");
-    struct image image = {0};
-    return check_image_tower(model, err) &&
-           preprocess(model, &image, image_decode(&image, bytes, byte_count, name, err), pixels,
-                      err);
 }
 
 void vkclip_pixels_to_tensor(const vkclip_model *model, const uint8_t *pixels, size_t count,

@@ -178,7 +178,7 @@ void family_pictures(const struct family *family, uint32_t side, uint8_t *pixels
 
 void family_noise(const struct family *family, uint32_t index, const char *name)
 {
-    static const uint32_t sizes[FAMILY_NOISE][2] = {{57, 83}, {91, 62}};
+    static const uint32_t sizes[FAMILY_NOISE][2] = {{57, 83}, {91, 62}, {61, 190}};
     const uint32_t width = sizes[index][0], height = sizes[index][1];
     char path[128];
     snprintf(path, sizeof path, "%s/%s", family->directory, name);

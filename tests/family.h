@@ -7,7 +7,7 @@
 
 #define FAMILY_PICTURES   3
 #define FAMILY_MOST_TEXTS 8
-#define FAMILY_NOISE      2
+#define FAMILY_NOISE      3
 
 struct family {
     struct cJSON *json;

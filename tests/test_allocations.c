@@ -81,8 +81,7 @@ static const char *const texts[TEXTS] = {"cells",
 
 static bool embed_image(float *out, vkclip_error *err)
 {
-    const char *path = PICTURE;
-    return vkclip_embed_image_files(engine, &path, 1, out, NULL, err);
+    return vkclip_embed_images(engine, &(vkclip_image){.path = PICTURE}, 1, out, NULL, err);
 }
 
 static bool embed_texts(float *out, vkclip_error *err)

@@ -14,9 +14,11 @@ import resource
 import shutil
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import time
+import zlib
 
 from cli_testing import *
 
@@ -92,7 +94,7 @@ def c01_standard_output_is_no_place_for_an_array(tmp):
 @case()
 def c01_missing_values_are_refused(tmp):
     for option in ("-l", "--labels", "--template", "--top", "--format", "-m", "-d", "--precision",
-                   "--batch"):
+                   "--batch", "--window"):
         usage_error("classify", "x", option, says="needs a value")
 
 
@@ -110,6 +112,15 @@ def c01_words_are_strict(tmp):
     usage_error("classify", "-l", "x", "--format", "JSON", "y", says="table, csv, json")
     usage_error("classify", "-l", "x", "--precision", "fp64", "y", says="fp32")
     usage_error("preprocess", "--stage", "", "-o", "o.npy", "y", says="pixels")
+
+
+@case()
+def c01_windows_are_strict(tmp):
+    for value in ("", "Auto", "5", "5,", ",5", "5,0.5", "5,-5", "5,nan", "5,inf", "5,1e9", "0x5,5", " 5,5",
+                  "5 ,5", "5,5,5", "5;5", "5," + "9" * 400):
+        for command in (["classify", "-l", "x"], ["embed", "image", "-o", "o.npy"],
+                        ["preprocess", "-o", "o.npy"]):
+            usage_error(*command, "--window", value, "y", says="want auto or CENTER,WIDTH")
 
 
 @case()
@@ -259,6 +270,60 @@ def preprocess_writes_pixels_and_their_tensor(tmp):
         want = (value / 255 - mean[c]) / std[c]
         got = tensor_values[((picture * 3 + c) * side + y) * side + x]
         assert abs(got - want) < 1e-5, (got, want)
+
+
+def preprocessed(tmp, picture, *options):
+    """The first pixel of every row of the square."""
+    fine("preprocess", "-q", "-o", str(tmp / "o.npy"), *options, str(picture))
+    return [row[0] for row in square_rows(tmp / "o.npy")]
+
+
+def square_rows(path):
+    values = rows(path)[0]
+    return [values[i:i + 224 * 3] for i in range(0, len(values), 224 * 3)]
+
+
+@case("side")
+def sixteen_bit_greys_are_white_but_for_a_window_and_said_to_be_so_once(tmp):
+    deep = tmp / "deep.pgm" # the left half 300, the right half 60000
+    deep.write_bytes(b"P5 224 224 65535\n" + (struct.pack(">H", 300) * 112 + struct.pack(">H", 60000) * 112) * 224)
+    flat = tmp / "flat.pgm"
+    flat.write_bytes(b"P5 224 224 65535\n" + struct.pack(">H", 200) * 224 * 224)
+    result = fine("preprocess", "-o", str(tmp / "o.npy"), *[str(deep)] * 3, str(flat))
+    warnings = [line for line in result.err.decode().splitlines() if "warning" in line]
+    assert len(warnings) == 1 and "100 %" in warnings[0] and "--window" in warnings[0], warnings
+    assert [set(row) for row in rows(tmp / "o.npy")] == [{255}] * 3 + [{200}]
+    assert not fine("preprocess", "-q", "-o", str(tmp / "o.npy"), str(deep)).err
+
+    for window, want in (("auto", (0, 255)), ("30000,60000", (1, 255)), ("-600.5,1500", (255, 255)),
+                         ("500.5,801", (64, 255)), ("500.5,1", (0, 255))):
+        result = fine("preprocess", "-o", str(tmp / "o.npy"), "--window", window, str(deep))
+        assert b"warning" not in result.err, result.err
+        row = square_rows(tmp / "o.npy")[100]
+        assert (row[0], row[-1]) == want, (window, row[0], row[-1])
+
+
+@case("side")
+def pictures_are_turned_and_mended_only_when_asked(tmp):
+    # A PNG of two halves, black above white, that says it lies on its right side.
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    exif = b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 274, 3, 1, 6, 0, 0)
+    pixels = (b"\0" + b"\0" * 224) * 112 + (b"\0" + b"\xff" * 224) * 112
+    turned = tmp / "turned.png"
+    turned.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 224, 224, 8, 0, 0, 0, 0))
+                       + chunk(b"eXIf", exif) + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b""))
+    assert preprocessed(tmp, turned) == [0] * 112 + [255] * 112
+    assert preprocessed(tmp, turned, "--exif") == [255] * 224
+
+    whole = next(image for image in IMAGES if image.endswith(".jpg"))
+    cut = tmp / "cut.jpg"
+    data = pathlib.Path(whole).read_bytes()
+    cut.write_bytes(data[:len(data) * 3 // 4])
+    refused(1, "preprocess", "-o", str(tmp / "o.npy"), str(cut), says="--allow-truncated")
+    fine("preprocess", "-o", str(tmp / "o.npy"), "--allow-truncated", str(cut), whole)
+    taken, sound = rows(tmp / "o.npy")
+    assert taken[:224 * 3 * 100] == sound[:224 * 3 * 100] and taken != sound
 
 
 @case("side")

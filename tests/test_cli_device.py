@@ -270,6 +270,24 @@ def unreadable_images_do_not_stop_the_others(tmp):
 
 
 @case("device")
+def image_options_reach_the_embeddings(tmp):
+    generator = random.Random(1)
+    values = [generator.randrange(256) for _ in range(64)]
+    shallow, deep = tmp / "shallow.pgm", tmp / "deep.pgm"
+    shallow.write_bytes(b"P5 8 8 255\n" + bytes(values))
+    deep.write_bytes(b"P5 8 8 65535\n" + b"".join(bytes([value, value]) for value in values))
+    options = ("-l", "round cells", "-l", "star cells")
+    wanted = classify(*options, str(shallow))[0]["labels"]
+    assert classify(*options, str(deep))[0]["labels"] != wanted
+    assert classify(*options, "--window", "32768,65536", str(deep))[0]["labels"] == wanted
+    fine("embed", "image", "-o", str(tmp / "a.npy"), str(shallow))
+    fine("embed", "image", "-o", str(tmp / "b.npy"), "--window=32768,65536", str(deep))
+    assert rows(tmp / "a.npy") == rows(tmp / "b.npy")
+    warned = fine("classify", *options, str(deep), str(deep)).err.decode()
+    assert warned.count("become white") == 1 and "--window" in warned
+
+
+@case("device")
 def f03_classify_stops_when_its_output_is_full(tmp):
     with open("/dev/full", "wb") as full:
         result = run("classify", "-l", "round cells", *(IMAGES * 100), stdout=full)

@@ -218,7 +218,7 @@ static void check_pixels(const char *name)
         char path[128], hash[65];
         snprintf(path, sizeof path, "%s/noise.ppm", family.directory);
         family_noise(&family, i, "noise.ppm");
-        if (!vkclip_preprocess_file(model, path, pixels, &err))
+        if (!vkclip_preprocess(model, &(vkclip_image){.path = path}, pixels, &err))
             fail_msg("%s", err.message);
         sha256_hex(pixels, bytes, hash);
         assert_string_equal(hash, family_noise_sha256(&family, i));

@@ -283,7 +283,7 @@ static void published_pictures_become_pillows_pixels(void **state)
         fclose(file);
         struct image image;
         vkclip_error err = {0};
-        if (!image_open(&image, path, &err))
+        if (!image_open(&image, &(vkclip_image){.path = path}, &err))
             printf("%s\n", err.message);
         assert_non_null(image.pixels);
         assert_int_equal(image.mode, cases[i].mode);

@@ -13,6 +13,7 @@ static const char *const formats[] = {"table", "csv", "json", NULL};
 
 struct classification {
     struct session_options common;
+    struct image_options images;
     struct string_list labels, templates;
     const char *label_file;
     uint32_t top; // 0: all
@@ -187,7 +188,7 @@ static enum exit_status classify(const struct command *command, struct classific
         if (!output_write(&head))
             return STATUS_FINE; // output_finish says why
     }
-    status = images_run(&c->session, c->paths, image_count,
+    status = images_run(&c->session, &c->images, c->paths, image_count,
                         &(struct image_user){print_image, c, c->has_classes});
     return c->err.status == VKCLIP_OK ? status : report_failure(&c->err);
 }
@@ -195,6 +196,8 @@ static enum exit_status classify(const struct command *command, struct classific
 static enum exit_status check(const struct command *command, struct classification *c, int count)
 {
     if (!session_check_options(command, &c->common))
+        return STATUS_USAGE;
+    if (!images_check_options(command, &c->images))
         return STATUS_USAGE;
     if (c->label_file && c->labels.count > 0)
         return options_refuse(command, "give --label or --labels, not both");
@@ -236,6 +239,7 @@ static enum exit_status run(const struct command *command, int count, char **arg
          .number = &c.format,
          .choices = formats,
          .help = "table, csv or json (one object a line)"},
+        IMAGE_OPTIONS(c.images),
         SESSION_ENGINE_OPTIONS(c.common),
     };
     enum exit_status status;
