@@ -91,7 +91,7 @@ static void i08_weights_of_freak_sizes_are_finite_and_stay_inside(void **state)
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define BYTES_OF(sample) (sample) & 255, (sample) >> 8
 #else
-#define BYTES_OF(sample) (sample) >> 8, (sample)&255
+#define BYTES_OF(sample) (sample) >> 8, (sample) % 256
 #endif
 
 // A picture of one colour stays so in every mode, at sizes above, below and at the square's.

@@ -3,32 +3,26 @@
 #include <stdio.h>
 
 // timm vision_transformer.py; the original DINOv2 has the same names but for its registers.
-#define TIMM_BLOCKS                                                                           \
-    {                                                                                         \
-        .layers = "blocks.", .qkv = {"attn.qkv."}, .output = "attn.proj.", .norm1 = "norm1.", \
-        .norm2 = "norm2.", .fc1 = "mlp.fc1.", .fc2 = "mlp.fc2.", .scale1 = "ls1.gamma",       \
-        .scale2 = "ls2.gamma",                                                                \
-    }
-#define TIMM_PARTS                                                           \
-    .blocks = TIMM_BLOCKS, .patch = "patch_embed.proj.", .cls = "cls_token", \
-    .positions = "pos_embed", .registers = {"reg_token", "register_tokens"}, \
+#define TIMM_BLOCKS                                                                       \
+    .layers = "blocks.", .qkv = {"attn.qkv."}, .output = "attn.proj.", .norm1 = "norm1.", \
+    .norm2 = "norm2.", .fc1 = "mlp.fc1.", .fc2 = "mlp.fc2.", .scale1 = "ls1.gamma",       \
+    .scale2 = "ls2.gamma"
+#define TIMM_PARTS                                                             \
+    .blocks = {TIMM_BLOCKS}, .patch = "patch_embed.proj.", .cls = "cls_token", \
+    .positions = "pos_embed", .registers = {"reg_token", "register_tokens"},   \
     .norm_before = "norm_pre.", .norm = "norm.", .norm_after_mean = "fc_norm."
 
 // open_clip transformer.py, ResidualAttentionBlock.
-#define OPEN_CLIP_BLOCKS                                                                          \
-    {                                                                                             \
-        .layers = "transformer.resblocks.", .qkv = {"attn.in_proj_"}, .output = "attn.out_proj.", \
-        .norm1 = "ln_1.", .norm2 = "ln_2.", .fc1 = "mlp.c_fc.", .fc2 = "mlp.c_proj.",             \
-    }
+#define OPEN_CLIP_BLOCKS                                                                      \
+    .layers = "transformer.resblocks.", .qkv = {"attn.in_proj_"}, .output = "attn.out_proj.", \
+    .norm1 = "ln_1.", .norm2 = "ln_2.", .fc1 = "mlp.c_fc.", .fc2 = "mlp.c_proj."
 
 // transformers modeling_clip.py, CLIPEncoderLayer.
-#define HF_CLIP_BLOCKS                                                                     \
-    {                                                                                      \
-        .layers = "encoder.layers.",                                                       \
-        .qkv = {"self_attn.q_proj.", "self_attn.k_proj.", "self_attn.v_proj."},            \
-        .output = "self_attn.out_proj.", .norm1 = "layer_norm1.", .norm2 = "layer_norm2.", \
-        .fc1 = "mlp.fc1.", .fc2 = "mlp.fc2.",                                              \
-    }
+#define HF_CLIP_BLOCKS                                                                 \
+    .layers = "encoder.layers.",                                                       \
+    .qkv = {"self_attn.q_proj.", "self_attn.k_proj.", "self_attn.v_proj."},            \
+    .output = "self_attn.out_proj.", .norm1 = "layer_norm1.", .norm2 = "layer_norm2.", \
+    .fc1 = "mlp.fc1.", .fc2 = "mlp.fc2."
 
 // transformers modeling_vit.py and modeling_dinov2.py have this in common.
 #define HF_VIT_ATTENTION                                              \
@@ -76,7 +70,7 @@ const struct image_names image_names[IMAGE_SCHEME_COUNT] = {
         {
             .title = "open_clip's ViT",
             .prefixes = {"visual."},
-            .blocks = OPEN_CLIP_BLOCKS,
+            .blocks = {OPEN_CLIP_BLOCKS},
             .patch = "conv1.",
             .cls = "class_embedding",
             .positions = "positional_embedding",
@@ -88,7 +82,7 @@ const struct image_names image_names[IMAGE_SCHEME_COUNT] = {
         {
             .title = "the ViT of transformers' CLIP",
             .prefixes = {"vision_model."},
-            .blocks = HF_CLIP_BLOCKS,
+            .blocks = {HF_CLIP_BLOCKS},
             .patch = "embeddings.patch_embedding.",
             .cls = "embeddings.class_embedding",
             .positions = "embeddings.position_embedding.weight",
@@ -141,7 +135,7 @@ const struct text_names text_names[TEXT_SCHEME_COUNT] = {
         {
             .title = "BERT in the names of transformers' CLIP",
             .prefixes = {"text_model."},
-            .blocks = HF_CLIP_BLOCKS,
+            .blocks = {HF_CLIP_BLOCKS},
             .words = "embeddings.token_embedding.weight",
             .positions = "embeddings.position_embedding.weight",
             .types = "embeddings.token_type_embedding.weight",
@@ -154,7 +148,7 @@ const struct text_names text_names[TEXT_SCHEME_COUNT] = {
         {
             .title = "open_clip's text transformer",
             .prefixes = {""},
-            .blocks = OPEN_CLIP_BLOCKS,
+            .blocks = {OPEN_CLIP_BLOCKS},
             .words = "token_embedding.weight",
             .positions = "positional_embedding",
             .norm = "ln_final.",
@@ -166,7 +160,7 @@ const struct text_names text_names[TEXT_SCHEME_COUNT] = {
         {
             .title = "the text transformer of transformers' CLIP",
             .prefixes = {"text_model."},
-            .blocks = HF_CLIP_BLOCKS,
+            .blocks = {HF_CLIP_BLOCKS},
             .words = "embeddings.token_embedding.weight",
             .positions = "embeddings.position_embedding.weight",
             .norm = "final_layer_norm.",

@@ -1,5 +1,5 @@
 # Sourced by every row of tools/matrix.sh: where things are, and how a row says what it saw.
-# shellcheck shell=bash disable=SC2317 # the rows call what is here
+# shellcheck shell=bash disable=SC2317,SC2329 # the rows call what is here
 #
 # A row is tools/matrix/rows/NAME.sh, run by bash in the repository's root with its output in a log. Line
 # two is its summary; a line "# quick" makes it one of those tools/check.sh runs. It ends with
