@@ -157,7 +157,7 @@ static bool open_device(vkclip_engine *engine, const vkclip_engine_params *param
     if (!kernels_init(&engine->kernels, engine->gpu,
                       &(struct kernels_params){
                           .precision = engine->facts.precision,
-                          .kind = device->kind,
+                          .tiles = kernels_choose_tiles(device),
                           .head_dim = encoder->width / encoder->heads,
                           .is_causal = engine->text.encoder.is_causal,
                           .has_mean = engine->vit.pooling == POOLING_MEAN ||

@@ -1,6 +1,6 @@
 // Defends the numbers of every kernel: the cases of src/verify, which 'vkclip verify' runs for the
 // variant a device gets, here in both precisions where the device has them, and with the tiles of
-// both kinds of device.
+// both kinds of device; the small ones are hardware's for few rows.
 #include "test.h"
 
 #include "verify/cases.h"
@@ -10,12 +10,12 @@ static struct gpu *gpu;
 static const struct variant {
     const char *name;
     vkclip_precision precision;
-    vkclip_device_kind kind;
+    enum kernels_tiles tiles;
 } variants[] = {
-    {"fp32, software tiles", VKCLIP_PRECISION_FP32, VKCLIP_DEVICE_SOFTWARE},
-    {"fp32, hardware tiles", VKCLIP_PRECISION_FP32, VKCLIP_DEVICE_DISCRETE},
-    {"fp16, software tiles", VKCLIP_PRECISION_FP16, VKCLIP_DEVICE_SOFTWARE},
-    {"fp16, hardware tiles", VKCLIP_PRECISION_FP16, VKCLIP_DEVICE_DISCRETE},
+    {"fp32, software tiles", VKCLIP_PRECISION_FP32, TILES_SOFTWARE},
+    {"fp32, hardware tiles", VKCLIP_PRECISION_FP32, TILES_HARDWARE},
+    {"fp16, software tiles", VKCLIP_PRECISION_FP16, TILES_SOFTWARE},
+    {"fp16, hardware tiles", VKCLIP_PRECISION_FP16, TILES_HARDWARE},
 };
 
 struct count {
@@ -41,7 +41,7 @@ static void run(const struct variant *variant, uint32_t head_dim, enum case_grou
     struct rig rig;
     vkclip_error err;
     printf("%s, heads of %u:\n", variant->name, head_dim);
-    const struct kernels_params params = {variant->precision, variant->kind, head_dim, true, true};
+    const struct kernels_params params = {variant->precision, variant->tiles, head_dim, true, true};
     if (!rig_init(&rig, gpu, &params, (struct rig_report){count_result, &count}, &err))
         fail_msg("%s", err.message);
     bool is_run = cases_run(&rig, group, &err);
@@ -144,7 +144,7 @@ static void linear_of_mismatched_columns_is_refused(void **state)
     if (!kernels_init(&kernels, gpu,
                       &(struct kernels_params){
                           .precision = VKCLIP_PRECISION_FP32,
-                          .kind = VKCLIP_DEVICE_SOFTWARE,
+                          .tiles = TILES_SOFTWARE,
                           .head_dim = 64,
                       },
                       &err))

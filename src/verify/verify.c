@@ -106,7 +106,7 @@ static bool check_kernels(struct verification *verification, vkclip_error *err)
 {
     const struct kernels_params params = {
         .precision = verification->precision,
-        .kind = verification->report->device.kind,
+        .tiles = kernels_choose_tiles(&verification->report->device),
         .head_dim = HEAD_DIM,
         .is_causal = true,
         .has_mean = true,
