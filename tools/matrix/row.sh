@@ -289,7 +289,7 @@ qemu_of() { # architecture
 sysroot_packages() { # suite
     echo libc6-dev libjpeg-dev libspng-dev libutf8proc-dev libcjson-dev libstb-dev libcmocka-dev \
         libvulkan-dev libvulkan-volk-dev libvulkan1 mesa-vulkan-drivers
-    [ "$1" != sid ] || echo mesa-drm-shim
+    [ "$1" != sid ] || echo mesa-drm-shim vulkan-validationlayers
 }
 
 # Libraries of another architecture, unpacked and never run as a system: prints the folder.
@@ -325,8 +325,8 @@ fetch_sysroot() { # suite, architecture, folder
 }
 
 # Builds library, program and tests for another architecture with this machine's cross compiler; prints the
-# build folder, in which ctest runs the tests under qemu. Use Debian 12's libraries: programs linked with
-# them run on those of sid too.
+# build folder, in which ctest runs the tests under qemu. Link the libraries that are run: some have another
+# name in sid.
 build_cross() { # suite, architecture
     local suite=$1 architecture=$2 triplet root folder
     triplet=$(triplet_of "$architecture")
