@@ -62,17 +62,23 @@ void dicom_text(struct dicom *dicom, enum dicom_tag tag, char text[DICOM_TEXT_BY
 // The same as a number: `absent` where there is none, NaN where it is none.
 double dicom_number(struct dicom *dicom, enum dicom_tag tag, double absent);
 
-// Whether there are compressed samples.
-bool dicom_is_compressed(struct dicom *dicom);
+// How samples are coded. What is compressed otherwise than by run lengths is for DCMTK to decode.
+enum dicom_coding { DICOM_PLAIN, DICOM_RUN_LENGTH, DICOM_COMPRESSED };
 
-// Reads, and where they are compressed decodes, the samples of the chosen frame.
+enum dicom_coding dicom_coding(struct dicom *dicom);
+
+// Reads, and where they are compressed decodes, the samples of the chosen frame. Not for
+// DICOM_RUN_LENGTH.
 //
-//   samples   [byte_count rounded up to an even count] in host order
-//   colours   the photometric interpretation they now have, which decoding may have changed
+//   samples  [byte_count rounded up to an even count] in host order
+//   colours  the photometric interpretation they now have, which decoding may have changed
 //
 // Fails with VKCLIP_ERROR_FILE or VKCLIP_ERROR_MEMORY.
 bool dicom_read_frame(struct dicom *dicom, uint8_t *samples, size_t byte_count,
                       char colours[DICOM_TEXT_BYTES], vkclip_error *err);
+
+// The one fragment that the chosen frame is in DICOM_RUN_LENGTH, or NULL.
+const uint8_t *dicom_fragment(struct dicom *dicom, size_t *byte_count);
 
 #ifdef __cplusplus
 }

@@ -1,11 +1,13 @@
-// The door to DCMTK: parsing, and the decoders of JPEG, JPEG-LS and RLE. What the elements mean is
+// The door to DCMTK: parsing, and the decoders of JPEG and JPEG-LS. What the elements mean is
 // image_dicom.c's. DCMTK's own DicomImage, which does that too, is left alone: its greys are not
 // those of the standard's formulas to the bit, and it is twice as much code for a file to attack.
 #include <dcmtk/config/osconfig.h>
 
 #include <dcmtk/dcmdata/dccodec.h>
 #include <dcmtk/dcmdata/dcistrmb.h>
-#include <dcmtk/dcmdata/dcrledrg.h>
+#include <dcmtk/dcmdata/dcpixel.h>
+#include <dcmtk/dcmdata/dcpixseq.h>
+#include <dcmtk/dcmdata/dcpxitem.h>
 #include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmjpeg/djdecode.h>
 #include <dcmtk/dcmjpls/djdecode.h>
@@ -37,7 +39,6 @@ void set_up_once()
 {
     static const bool is_set_up = [] {
         OFLog::configure(OFLogger::OFF_LOG_LEVEL);
-        DcmRLEDecoderRegistration::registerCodecs();
         DJDecoderRegistration::registerCodecs();
         DJLSDecoderRegistration::registerCodecs();
         return true;
@@ -149,12 +150,12 @@ DcmPixelData *find_samples(dicom *file)
     return dynamic_cast<DcmPixelData *>(element);
 }
 
-DcmXfer syntax_of(DcmPixelData *samples)
+E_TransferSyntax syntax_of(DcmPixelData *samples)
 {
     E_TransferSyntax syntax = EXS_Unknown;
     const DcmRepresentationParameter *parameter = nullptr;
     samples->getOriginalRepresentationKey(syntax, parameter);
-    return DcmXfer(syntax);
+    return syntax;
 }
 
 bool read_frame(dicom *file, uint8_t *to, size_t byte_count, OFString &colours, vkclip_error *err)
@@ -162,7 +163,7 @@ bool read_frame(dicom *file, uint8_t *to, size_t byte_count, OFString &colours, 
     DcmPixelData *samples = find_samples(file);
     if (!samples)
         return fail(err, VKCLIP_ERROR_FILE, "%s: DICOM without pixels", file->name.c_str());
-    const DcmXfer syntax = syntax_of(samples);
+    const DcmXfer syntax(syntax_of(samples));
     const Uint32 wanted = static_cast<Uint32>(byte_count);
     if (!syntax.isEncapsulated()) {
         colours = text_of(file, DICOM_PHOTOMETRIC_INTERPRETATION);
@@ -236,10 +237,29 @@ double dicom_number(struct dicom *dicom, enum dicom_tag tag, double absent)
     return is_number ? number : NAN;
 }
 
-bool dicom_is_compressed(struct dicom *dicom)
+enum dicom_coding dicom_coding(struct dicom *dicom)
 {
     DcmPixelData *samples = find_samples(dicom);
-    return samples && syntax_of(samples).isEncapsulated();
+    const DcmXfer syntax(samples ? syntax_of(samples) : EXS_Unknown);
+    return !syntax.isEncapsulated()              ? DICOM_PLAIN
+           : syntax.getXfer() == EXS_RLELossless ? DICOM_RUN_LENGTH
+                                                 : DICOM_COMPRESSED;
+}
+
+const uint8_t *dicom_fragment(struct dicom *dicom, size_t *byte_count)
+{
+    DcmPixelData *samples = find_samples(dicom);
+    DcmPixelSequence *fragments = nullptr;
+    DcmPixelItem *fragment = nullptr;
+    Uint8 *bytes = nullptr;
+    // The first item is a table of offsets.
+    if (!samples ||
+        samples->getEncapsulatedRepresentation(EXS_RLELossless, nullptr, fragments).bad() ||
+        fragments->getItem(fragment, static_cast<unsigned long>(dicom->frame) + 1).bad() ||
+        fragment->getUint8Array(bytes).bad())
+        return nullptr;
+    *byte_count = fragment->getLength();
+    return bytes;
 }
 
 bool dicom_read_frame(struct dicom *dicom, uint8_t *samples, size_t byte_count,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host/dicom.h"
+#include "host/dicom_run_length.h"
 #include "host/window.h"
 
 enum colours {
@@ -21,7 +22,8 @@ enum colours {
 struct layout {
     uint32_t width_px, height_px, frame_count, channels;
     uint32_t allocated_bits, stored_bits, low_bit;
-    bool is_signed, is_planar, is_compressed;
+    bool is_signed, is_planar;
+    enum dicom_coding coding;
     enum colours colours;
 };
 
@@ -99,7 +101,7 @@ static bool read_layout(struct dicom *dicom, struct layout *layout,
     layout->low_bit = high_bit + 1 - layout->stored_bits;
     layout->is_signed = is_signed == 1;
     layout->is_planar = is_planar == 1;
-    layout->is_compressed = dicom_is_compressed(dicom);
+    layout->coding = dicom_coding(dicom);
     return choose_colours(&layout->colours, text, source, err) && check_layout(layout, source, err);
 }
 
@@ -107,7 +109,7 @@ static bool read_layout(struct dicom *dicom, struct layout *layout,
 static size_t frame_bytes(const struct layout *layout)
 {
     size_t pixel_count = (size_t)layout->width_px * layout->height_px;
-    if (layout->colours == COLOURS_YBR_422 && !layout->is_compressed)
+    if (layout->colours == COLOURS_YBR_422 && layout->coding == DICOM_PLAIN)
         return 2 * pixel_count;
     return pixel_count * layout->channels * (layout->allocated_bits / 8);
 }
@@ -338,19 +340,34 @@ static bool read_colour(const struct layout *layout, const uint8_t *samples,
 
 // ---- a file -----------------------------------------------------------------------------------
 
+// What the layout says of colours and their order is afterwards true of the samples.
+static bool read_samples(struct dicom *dicom, struct layout *layout, uint8_t *samples,
+                         const struct image_source *source, vkclip_error *err)
+{
+    if (layout->coding == DICOM_RUN_LENGTH) {
+        size_t pixel_count = (size_t)layout->width_px * layout->height_px, byte_count;
+        const uint8_t *bytes = dicom_fragment(dicom, &byte_count);
+        layout->is_planar = false;
+        return (bytes && dicom_decode_run_length(bytes, byte_count, samples, pixel_count,
+                                                 layout->channels, layout->allocated_bits / 8)) ||
+               refuse(source, "whose frame is missing or damaged", err);
+    }
+    char colours[DICOM_TEXT_BYTES];
+    if (!dicom_read_frame(dicom, samples, frame_bytes(layout), colours, err))
+        return false;
+    return layout->channels == 1 || choose_colours(&layout->colours, colours, source, err);
+}
+
 static bool read_frame(struct dicom *dicom, struct layout *layout,
                        const struct image_source *source, struct image *image, vkclip_error *err)
 {
     size_t byte_count = frame_bytes(layout);
-    char colours[DICOM_TEXT_BYTES];
     uint8_t *samples = calloc(1, byte_count + 1); // DCMTK decodes into an even count
     if (!samples)
         return fail(err, VKCLIP_ERROR_MEMORY, "%s: no memory for %zu bytes of samples",
                     source->name, byte_count);
-    bool is_read =
-        dicom_read_frame(dicom, samples, byte_count, colours, err) &&
-        (layout->channels == 1 || choose_colours(&layout->colours, colours, source, err));
-    if (is_read && layout->is_compressed && layout->colours == COLOURS_YBR_422)
+    bool is_read = read_samples(dicom, layout, samples, source, err);
+    if (layout->coding != DICOM_PLAIN && layout->colours == COLOURS_YBR_422)
         layout->colours = COLOURS_YBR; // decoded, each pixel has its own
     if (is_read && layout->channels == 1)
         is_read = read_grey(dicom, layout, samples, source, image, err);
