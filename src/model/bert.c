@@ -148,8 +148,8 @@ static struct tensor plan_layer(const struct bert *bert, const struct bert_layer
     return plan_layernorm_replace(plan, *x, &w->output_norm, bert->norm_epsilon);
 }
 
-void bert_plan(const struct bert *bert, struct plan *plan, struct gpu_range tokens,
-               struct gpu_range tiles, struct gpu_range out)
+struct tensor bert_plan(const struct bert *bert, struct plan *plan, struct gpu_range tokens,
+                        struct gpu_range tiles, struct gpu_range out)
 {
     const struct bert_sizes *s = &bert->sizes;
     struct tensor x = plan_embed_tokens(plan, tokens, bert->words, bert->places, s->width);
@@ -162,4 +162,5 @@ void bert_plan(const struct bert *bert, struct plan *plan, struct gpu_range toke
                         &(struct plan_linear_options){.has_gelu = true});
     h = plan_linear_f32(plan, h, &bert->projection2); // [sequences, embedding]
     plan_normalize(plan, h, out);
+    return x;
 }

@@ -43,7 +43,9 @@ void bert_load(struct bert *bert, struct loader *loader);
 //   tokens  struct token, a row each
 //   tiles   attention tiles of the run
 //   out     [sequences, embedding_width] f32, unit length
-void bert_plan(const struct bert *bert, struct plan *plan, struct gpu_range tokens,
-               struct gpu_range tiles, struct gpu_range out);
+//
+// Returns what the last layer leaves, [sequences, width] f32, before the projection.
+struct tensor bert_plan(const struct bert *bert, struct plan *plan, struct gpu_range tokens,
+                        struct gpu_range tiles, struct gpu_range out);
 
 #endif

@@ -131,8 +131,8 @@ static struct tensor plan_block(const struct vit *vit, const struct vit_block *w
     return x;
 }
 
-void vit_plan(const struct vit *vit, struct plan *plan, struct gpu_range pixels,
-              struct gpu_range tiles, struct gpu_range out)
+struct tensor vit_plan(const struct vit *vit, struct plan *plan, struct gpu_range pixels,
+                       struct gpu_range tiles, struct gpu_range out)
 {
     struct patchify_args patchify = {
         .image_size_px = vit->sizes.image_size_px,
@@ -152,4 +152,5 @@ void vit_plan(const struct vit *vit, struct plan *plan, struct gpu_range pixels,
     h = plan_layernorm(plan, x, &vit->norm, vit->norm_epsilon); // [sequences, width]
     h = plan_linear_f32(plan, h, &vit->head);                   // [sequences, embedding]
     plan_normalize(plan, h, out);
+    return x;
 }

@@ -47,7 +47,9 @@ uint32_t vit_tokens(const struct vit *vit);
 //   pixels  [sequences, size, size, 3] u8
 //   tiles   attention tiles of the run
 //   out     [sequences, embedding_width] f32, unit length
-void vit_plan(const struct vit *vit, struct plan *plan, struct gpu_range pixels,
-              struct gpu_range tiles, struct gpu_range out);
+//
+// Returns what the last block leaves, [sequences, width] f32, before the final norm.
+struct tensor vit_plan(const struct vit *vit, struct plan *plan, struct gpu_range pixels,
+                       struct gpu_range tiles, struct gpu_range out);
 
 #endif

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs open_clip itself and writes what vkclip is compared with into tests/golden.
 
-    make_goldens.py demo               demo_model.json: pictures, texts, logits, layers of tools/demo/model
-    make_goldens.py full MODEL_DIR     full_model.json: BiomedCLIP's true shape, random weights
+    make_goldens.py demo               demo_model.json: pictures, texts, logits of tools/demo/model
+    make_goldens.py full MODEL_DIR     full_model.json: BiomedCLIP's true shape, random weights;
+                                       full_layers.safetensors: what its layers give
     make_goldens.py tiny               tiny/: a small model as torch.save and as safetensors
     make_goldens.py verify             src/verify/small_model.inc: what 'vkclip verify' expects of both towers
 
@@ -80,26 +81,20 @@ def write(path, value):
 
 
 class Layers:
-    """Hooks on every block: numbers of the CLS row of the first picture and the first text."""
+    """Hooks on every block: the CLS row of the first picture and of the last text."""
 
     def __init__(self, model):
-        self.image, self.text, self.hooks = [], [], []
+        self.rows, self.hooks = {"image": [], "text": []}, []
         for block in model.visual.trunk.blocks:
-            self.hooks.append(block.register_forward_hook(lambda m, i, o: self.note(self.image, o)))
+            self.hooks.append(block.register_forward_hook(lambda m, i, o: self.rows["image"].append(o[0, 0].clone())))
         for layer in model.text.transformer.encoder.layer:
-            self.hooks.append(layer.register_forward_hook(lambda m, i, o: self.note(self.text, o[0])))
+            self.hooks.append(layer.register_forward_hook(lambda m, i, o: self.rows["text"].append(o[0][-1, 0].clone())))
 
-    @staticmethod
-    def note(into, out):
-        row = out[0, 0].detach().numpy().astype(np.float64)
-        sampled = row[:: len(row) // 8]
-        into.append(digits([row.mean(), np.abs(row).max(), *sampled]))
-
-    def result(self):
+    def save(self, path, **notes):
+        """A matrix a tower, a row a block, as safetensors."""
         for hook in self.hooks:
             hook.remove()
-        layout = "a line a block: mean and largest magnitude of the CLS row, then its columns 0, w/8, 2w/8 ..."
-        return {"layers_layout": layout, "image_layers": self.image, "text_layers": self.text}
+        save_file({tower: torch.stack(rows) for tower, rows in self.rows.items()}, path, metadata=notes)
 
 
 def preprocess(config, names):
@@ -118,8 +113,7 @@ def preprocess(config, names):
 
 @torch.no_grad()
 def run(model, pixels, ids):
-    """Embeddings, logits and layers. A row of ids ends in zeros; every text runs in one padded batch."""
-    layers = Layers(model)
+    """Embeddings and logits. A row of ids ends in zeros; every text runs in one padded batch."""
     image = model.encode_image(pixels, normalize=True)
     text = model.encode_text(ids, normalize=True)
     logits = model.logit_scale.exp() * image @ text.T
@@ -132,7 +126,6 @@ def run(model, pixels, ids):
         "text_embeddings": rows(text),
         "logit_scale": digits(model.logit_scale.exp().detach())[0],
         "logits": rows(logits),
-        **layers.result(),
     }
 
 
@@ -230,7 +223,9 @@ def full(folder):
     golden["parameters"] = sum(value.numel() for value in own.values())
     golden["sha256"] = {name: sha256(os.path.join(folder, name)) for name in ("model.safetensors", "model.bin")}
     golden.update(pictures=names, pixels_sha256=hashes, ids=[[v for v in row if v] for row in ids.tolist()])
+    layers = Layers(model)
     golden.update(run(model, pixels, ids))
+    layers.save(os.path.join(GOLDEN, "full_layers.safetensors"), script=golden["script"], **versions())
     write(os.path.join(GOLDEN, "full_model.json"), golden)
 
 
