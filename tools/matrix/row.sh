@@ -79,6 +79,10 @@ build_native() {
     cmake --build "$native"
 }
 
+# What stands for the towers in a row: their numbers, and that they have the same bits always.
+# shellcheck disable=SC2034 # for the rows
+tower_tests='test_towers|test_same_bits|test_same_bits_cli'
+
 # Runs tests of a build folder and prints a cell: "12 passed", with what failed and was skipped.
 # The whole output is appended to LOG, where count_messages finds what validation said.
 run_tests() { # build folder, log, regular expression of test names, environment settings...
