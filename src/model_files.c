@@ -235,6 +235,14 @@ const vkclip_model_facts *vkclip_model_get_facts(const vkclip_model *model)
     return &model->facts;
 }
 
+bool vkclip_model_sha256(const vkclip_model *model, char hex[65], vkclip_error *err)
+{
+    if (!model || !hex || !model->is_whole)
+        return fail(err, VKCLIP_ERROR_ARGUMENT,
+                    "vkclip_model_sha256 wants a model opened with VKCLIP_MODEL_WHOLE");
+    return weights_sha256(&model->weights, hex, err);
+}
+
 bool vkclip_tokenize(const vkclip_model *model, const char *text, int32_t *ids, uint32_t capacity,
                      uint32_t *count, vkclip_error *err)
 {
