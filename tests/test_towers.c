@@ -88,7 +88,7 @@ static bool check_towers(const struct setup *setup)
 }
 
 #define TINY "tests/golden/tiny.json"
-#define DEMO "tests/golden/demo_model.json"
+#define DEMO "tools/demo/model/vkclip_golden.json"
 
 static void tiny_model_of_torch_save_matches_open_clip(void **state)
 {
