@@ -25,10 +25,11 @@ int main(int argc, char **argv)
         image = calloc(width, sizeof *image);
         texts = calloc(label_count, width * sizeof *texts);
     }
-    bool is_done = image && texts && scores &&
-                   vkclip_embed_image_files(engine, &image_path, 1, image, NULL, &err) &&
-                   vkclip_embed_labels(engine, labels, label_count, &template, 1, texts, &err) &&
-                   vkclip_score_texts(model, image, texts, label_count, scores, &err);
+    bool is_done =
+        image && texts && scores &&
+        vkclip_embed_images(engine, &(vkclip_image){.path = image_path}, 1, image, NULL, &err) &&
+        vkclip_embed_labels(engine, labels, label_count, &template, 1, texts, &err) &&
+        vkclip_score_texts(model, image, texts, label_count, scores, &err);
     for (size_t i = 0; is_done && i < label_count; i++)
         printf("%6.2f %%  %s\n", 100.0 * (double)scores[i].probability, labels[i]);
     if (!is_done)

@@ -1,11 +1,12 @@
-// vkclip.h: BiomedCLIP, and models of its layout, on any Vulkan device. This header is the manual.
+// vkclip.h: BiomedCLIP, and models of its two graphs, on any Vulkan device. This header is the
+// manual.
 //
 // A model is opened from files; an engine runs it on one device. Images and texts become unit
 // vectors ("embeddings") in one space; a score compares two of them. In short:
 //
 //     vkclip_model  *model  = vkclip_model_open("biomedclip", VKCLIP_MODEL_WHOLE, NULL, &err);
 //     vkclip_engine *engine = vkclip_engine_create(model, &(vkclip_engine_params){ 0 }, &err);
-//     vkclip_embed_image_files(engine, &path, 1, image, NULL, &err);
+//     vkclip_embed_images(engine, &(vkclip_image){ .path = path }, 1, image, NULL, &err);
 //     vkclip_embed_texts(engine, labels, 2, texts, &err);
 //     vkclip_score_texts(model, image, texts, 2, scores, &err);
 //
@@ -120,31 +121,37 @@ typedef enum vkclip_model_parts {
 } vkclip_model_parts;
 
 typedef struct vkclip_model_facts {
-    uint32_t image_size_px;    // side of the square picture the image tower sees
-    uint32_t context_tokens;   // longest text, [CLS] and [SEP] included
-    uint32_t vocabulary_count; // tokens in the vocabulary
+    char family[128];          // what towers these are, "timm's ViT and transformers' BERT"
+    char evidence[480];        // what told that: a field of a file; the name of a tensor each
+    uint32_t image_size_px;    // side of the square picture the image tower sees; 0: there is none
+    uint32_t context_tokens;   // longest text, [CLS] and [SEP] included; 0: there is no text tower
+    uint32_t vocabulary_count; // tokens in the vocabulary; 0: texts are given as token ids
     // The rest is 0 for a model opened with VKCLIP_MODEL_SIDE_FILES.
     uint32_t embedding_width;
     uint32_t patch_size_px;
     uint32_t image_width, image_layers, image_heads;
+    uint32_t class_count; // of the classifier; 0: there is none
     uint32_t text_width, text_layers, text_heads;
     uint32_t vocabulary_rows; // rows of the token embedding, at least vocabulary_count
     uint32_t tensor_count;
     uint64_t parameter_count;
     uint64_t file_bytes;
-    float logit_scale; // factor from cosine to logit, 85.2323 in BiomedCLIP
+    float logit_scale; // factor from cosine to logit, 85.2323 in BiomedCLIP; 1 where no tower is
+                       // for it
 } vkclip_model_facts;
 
 // Opens a model.
 //
-//   path    a directory as published (open_clip_config.json, weights, vocab.txt or
-//           tokenizer.json, the BERT config.json where there is one), or a weights file with
-//           the rest beside it: torch.save zip (.bin, .pt, .pth) or .safetensors
+//   path    a directory as published, or a weights file with the rest beside it: torch.save zip
+//           (.bin, .pt, .pth) or .safetensors. The rest is open_clip_config.json, or the
+//           config.json of transformers or timm, vocab.txt or tokenizer.json or vocab.json with
+//           merges.txt, and what else tells how pictures and texts are treated
 //   parts   how much to open
 //   log     where to list what is wrong, tensor by tensor; NULL is silent
 //
 // Weights are checked by name and shape here and read when an engine is created; the file
-// stays open until the model is closed. Nothing in a file is executed.
+// stays open until the model is closed. Nothing in a file is executed. A vocabulary that is
+// known to be another model's than the configuration asks for is refused by name.
 // Returns NULL and fails with VKCLIP_ERROR_FILE, VKCLIP_ERROR_MODEL or VKCLIP_ERROR_MEMORY.
 //
 // Thread safety: safe.
@@ -167,38 +174,68 @@ VKCLIP_API const vkclip_model_facts *vkclip_model_get_facts(const vkclip_model *
 // Thread safety: safe.
 VKCLIP_API bool vkclip_model_sha256(const vkclip_model *model, char hex[65], vkclip_error *err);
 
-// Turns a text into token ids, [CLS] ... [SEP], cut to context_tokens, without padding.
+// The name of a class of the model's classifier; NULL where no file has one.
+VKCLIP_API const char *vkclip_model_get_class(const vkclip_model *model, uint32_t index);
+
+// Turns a text into token ids, [CLS] ... [SEP], or for a CLIP <start_of_text> ... <end_of_text>,
+// cut to context_tokens, without padding.
 //
 //   ids     [capacity] i32, caller's; context_tokens is always enough
 //   count   how many ids were written
 //
-// Invalid UTF-8 becomes U+FFFD, which the tokenizer drops.
-// Fails with VKCLIP_ERROR_ARGUMENT when capacity is too small.
+// Invalid UTF-8 becomes U+FFFD, which BERT's tokenizer drops.
+// Fails with VKCLIP_ERROR_ARGUMENT when capacity is too small, with VKCLIP_ERROR_MODEL where the
+// model has no vocabulary.
 //
 // Thread safety: safe.
-// Source: open_clip tokenizer.py, HFTokenizer; Hugging Face BertTokenizerFast.
+// Source: open_clip tokenizer.py, HFTokenizer and SimpleTokenizer; Hugging Face BertTokenizerFast.
 VKCLIP_API bool vkclip_tokenize(const vkclip_model *model, const char *text, int32_t *ids,
                                 uint32_t capacity, uint32_t *count, vkclip_error *err);
 
-// Reads an image file (JPEG, PNG, BMP, GIF, TGA, PNM): decode, resize the shorter side to
-// image_size_px (bicubic, as Pillow does it), crop the centre, RGB.
+// ---- images --------------------------------------------------------------------------------
+
+// What becomes of greyscale of more than 8 bits, PNG or PNM, before it is resized. Other images
+// have no window.
+typedef enum vkclip_window {
+    VKCLIP_WINDOW_NONE, // as in the reference: values above 255 become white, most of an X-ray
+    // DICOM's linear window: ((value - (center - 0.5)) / (width - 1) + 0.5) * 255, rounded, where
+    // that is within 0 .. 255, else black or white. Source: DICOM PS3.3, C.11.2.1.2.1.
+    VKCLIP_WINDOW_LINEAR,
+    // The same from the 0.5th to the 99.5th percentile of the image's values: the smallest values
+    // that 0.5 % and 99.5 % of its pixels do not exceed become 0 and 255.
+    VKCLIP_WINDOW_AUTO,
+} vkclip_window;
+
+// An encoded image (JPEG, PNG, BMP, GIF, TGA, PNM), and how to read it. What is zero is read as the
+// reference reads it.
+typedef struct vkclip_image {
+    const char *path;  // the file; where there are bytes, what to call them in errors
+    const void *bytes; // [byte_count] caller's; NULL: read the file
+    size_t byte_count;
+    // A JPEG that is cut off or damaged becomes what Pillow makes of it with LOAD_TRUNCATED_IMAGES:
+    // what is missing is grey or blurred, or black. One without any row is still refused.
+    bool allows_truncated;
+    // Turn it upright by the EXIF data of a JPEG or of a PNG's eXIf chunk.
+    bool applies_exif;
+    vkclip_window window;
+    double window_center, window_width; // of VKCLIP_WINDOW_LINEAR; a width is 1 or more
+    vkclip_log log;                     // told when values become white for want of a window
+} vkclip_image;
+
+// Makes an image what the image tower sees: decode, resize as the model's configuration says, as
+// Pillow does it (BiomedCLIP: the shorter side to image_size_px, bicubic), crop the centre, RGB.
 //
 //   pixels  [image_size_px, image_size_px, 3] u8, caller's
 //
-// Refuses images above 16384 pixels a side or 100 megapixels before decoding, and truncated
-// or damaged files. Fails with VKCLIP_ERROR_FILE.
+// Refuses images above 16384 pixels a side or 100 megapixels before decoding, and truncated or
+// damaged ones, of which the reference takes some. Fails with VKCLIP_ERROR_FILE,
+// VKCLIP_ERROR_MEMORY, for a window without width VKCLIP_ERROR_ARGUMENT or, where the model has no
+// image tower, VKCLIP_ERROR_MODEL.
 //
 // Thread safety: safe.
-// Source: open_clip transform.py, image_transform; Pillow Resample.c.
-VKCLIP_API bool vkclip_preprocess_file(const vkclip_model *model, const char *path, uint8_t *pixels,
-                                       vkclip_error *err);
-
-// The same for an encoded image in memory.
-//
-//   name    what to call it in errors
-VKCLIP_API bool vkclip_preprocess_memory(const vkclip_model *model, const void *bytes,
-                                         size_t byte_count, const char *name, uint8_t *pixels,
-                                         vkclip_error *err);
+// Source: open_clip transform.py, image_transform; Pillow 13.0 Resample.c.
+VKCLIP_API bool vkclip_preprocess(const vkclip_model *model, const vkclip_image *image,
+                                  uint8_t *pixels, vkclip_error *err);
 
 // Pixels as the image tower sees them: (v / 255 - mean) / std, channels first. Engines do this
 // on the device; it is here for comparison with other implementations.
@@ -257,7 +294,8 @@ VKCLIP_API void vkclip_engine_destroy(vkclip_engine *engine);
 
 VKCLIP_API const vkclip_engine_facts *vkclip_engine_get_facts(const vkclip_engine *engine);
 
-// Embeds preprocessed images.
+// Embeds preprocessed images. Of a model without a projection, the embedding is what its classifier
+// would see, to unit length.
 //
 //   pixels      [count, image_size_px, image_size_px, 3] u8, RGB, top row first
 //   embeddings  [count, embedding_width] f32, unit length; caller's
@@ -273,9 +311,9 @@ VKCLIP_API const vkclip_engine_facts *vkclip_engine_get_facts(const vkclip_engin
 VKCLIP_API bool vkclip_embed_pixels(vkclip_engine *engine, const uint8_t *pixels, size_t count,
                                     float *embeddings, vkclip_error *err);
 
-// Reads, preprocesses and embeds image files.
+// Reads, preprocesses and embeds images.
 //
-//   paths       [count]
+//   images      [count]
 //   embeddings  [count, embedding_width] f32; zeros for an image that could not be read
 //   errors      [count] status VKCLIP_OK or why that image could not be read; may be NULL, and
 //               then the first unreadable image fails the call
@@ -284,19 +322,32 @@ VKCLIP_API bool vkclip_embed_pixels(vkclip_engine *engine, const uint8_t *pixels
 // given. Fails as vkclip_embed_pixels does.
 //
 // Thread safety: one call at a time per engine.
-VKCLIP_API bool vkclip_embed_image_files(vkclip_engine *engine, const char *const *paths,
-                                         size_t count, float *embeddings, vkclip_error *errors,
-                                         vkclip_error *err);
+VKCLIP_API bool vkclip_embed_images(vkclip_engine *engine, const vkclip_image *images, size_t count,
+                                    float *embeddings, vkclip_error *errors, vkclip_error *err);
 
-// The same for one encoded image in memory.
-VKCLIP_API bool vkclip_embed_image_memory(vkclip_engine *engine, const void *bytes,
-                                          size_t byte_count, const char *name, float *embedding,
-                                          vkclip_error *err);
+// What a model's own classifier says of preprocessed images.
+//
+//   pixels  as for vkclip_embed_pixels
+//   logits  [count, class_count] f32; caller's
+//
+// Fails as vkclip_embed_pixels does, and with VKCLIP_ERROR_MODEL when there is no classifier.
+//
+// Thread safety: one call at a time per engine.
+// Source: timm vision_transformer.py, VisionTransformer.forward(); Hugging Face modeling_vit.py,
+// ViTForImageClassification.forward().
+VKCLIP_API bool vkclip_classify_pixels(vkclip_engine *engine, const uint8_t *pixels, size_t count,
+                                       float *logits, vkclip_error *err);
+
+// The same for encoded images; images and errors are as for vkclip_embed_images.
+VKCLIP_API bool vkclip_classify_images(vkclip_engine *engine, const vkclip_image *images,
+                                       size_t count, float *logits, vkclip_error *errors,
+                                       vkclip_error *err);
 
 // Tokenizes and embeds texts.
 //
 //   texts       [count]
-//   embeddings  [count, embedding_width] f32, unit length; caller's
+//   embeddings  [count, embedding_width] f32, unit length; caller's. A sentence encoder whose
+//               modules.json does not normalise gives them as they are
 //
 // Thread safety: one call at a time per engine.
 // Source: open_clip model.py, CustomTextCLIP.encode_text(normalize=True).
@@ -305,7 +356,8 @@ VKCLIP_API bool vkclip_embed_texts(vkclip_engine *engine, const char *const *tex
 
 // Embeds texts that are token ids already.
 //
-//   ids         all texts one after the other, without padding, each below vocabulary_rows
+//   ids         all texts one after the other, without padding, each below vocabulary_rows. Those
+//               of CLIP end in the end-of-text token, from which the embedding is read
 //   lengths     [count] ids of each text, 1 .. context_tokens
 //   embeddings  [count, embedding_width] f32, unit length; caller's
 //
@@ -348,6 +400,17 @@ typedef struct vkclip_score {
 VKCLIP_API bool vkclip_score_texts(const vkclip_model *model, const float *image,
                                    const float *texts, size_t text_count, vkclip_score *scores,
                                    vkclip_error *err);
+
+// Compares one image with the classes of the model's classifier.
+//
+//   logits  [class_count] f32, as vkclip_classify_pixels gives them
+//   scores  [class_count] in the order of the classes, cosine 0; caller's
+//
+// Fails with VKCLIP_ERROR_NUMBERS when a probability is not finite.
+//
+// Thread safety: safe.
+VKCLIP_API bool vkclip_score_classes(const vkclip_model *model, const float *logits,
+                                     vkclip_score *scores, vkclip_error *err);
 
 // ---- where the time goes -------------------------------------------------------------------
 

@@ -1,6 +1,8 @@
-// attention.comp: softmax(q k^T) v of every head, over whole sequences of any length.
+// attention.comp: softmax(q k^T) v of every head, over sequences of any length.
 //
-//   math       out[i,:] = sum_j p_ij v[j,:], p_i = softmax_j(q[i,:] . k[j,:]); q is scaled already
+//   math       out[i,:] = sum_j p_ij v[j,:], p_i = softmax_j(q[i,:] . k[j,:]); q is scaled already.
+//              j runs over all keys of the sequence or, where IS_CAUSAL, up to i; the row among
+//              the first is the last token then
 //   bindings   0 qkv [tokens, 3 * width], columns q, k, v, head after head in each; 1 tiles, a
 //              workgroup each; 2 out [tokens, width]
 //   mapping    workgroup x is a tile, y a head; a lane computes one query. All lanes read the
@@ -18,6 +20,7 @@
 
 layout(constant_id = SPEC_WORKGROUP_WIDTH) const uint WORKGROUP_WIDTH = 64;
 layout(constant_id = SPEC_HEAD_DIM) const uint HEAD_DIM = 64;
+layout(constant_id = SPEC_IS_CAUSAL) const bool IS_CAUSAL = false;
 layout(local_size_x_id = SPEC_WORKGROUP_WIDTH) in;
 
 layout(push_constant) uniform Args { attention_args args; };
@@ -45,7 +48,9 @@ void main()
 
     float highest = LOWEST, total = 0.0;
     for (uint key = 0; key < tile.key_count; key++) {
-        const uint row = key == 0 ? tile.cls_row : tile.body_row + key - 1;
+        const uint row = key == 0 ? tile.head_row : tile.body_row + key - 1;
+        if (IS_CAUSAL && query_row != tile.head_row && (key == 0 || row > query_row))
+            continue;
         const uint k = row * 3 * width + width + head, v = k + width;
         vec4 products = vec4(0.0);
         [[unroll]] for (uint c = 0; c < QUADS; c++)

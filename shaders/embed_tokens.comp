@@ -1,8 +1,9 @@
 // embed_tokens.comp: token ids -> rows of the text tower.
 //
 //   math       x[r,:] = words[id_r,:] + places[position_r,:]; places holds the token type too
-//   bindings   0 tokens, a row each; 1 words [vocabulary, width]; 2 places [positions, width]
-//              f32; 3 x [tokens, width] f32
+//              of tokens whose word is in the part that is bound
+//   bindings   0 tokens, a row each; 1 words [part of the vocabulary, width]; 2 places [positions,
+//              width] f32; 3 x [tokens, width] f32
 //   mapping    one workgroup per row; lanes stride over the columns
 //   numerics   one f32 addition
 //   checked by src/verify/cases.c against ref_embed_tokens() in src/verify/reference.c
@@ -23,7 +24,10 @@ void main()
 {
     const uint row = gl_WorkGroupID.x;
     const token t = tokens[row];
+    const uint word = t.id - args.first_id; // wraps below the part
+    if (word >= args.id_count)
+        return;
     for (uint c = gl_LocalInvocationID.x; c < args.width; c += gl_WorkGroupSize.x)
         x[row * args.width + c] =
-            float(words[t.id * args.width + c]) + places[t.position * args.width + c];
+            float(words[word * args.width + c]) + places[t.position * args.width + c];
 }

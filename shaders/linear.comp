@@ -1,9 +1,10 @@
 // linear.comp: product with a weight matrix, and what follows it in the network.
 //
-//   math       y = x w^T + bias, times scale in the first columns, through GELU, or added to
-//              what y holds
+//   math       y = x w^T + bias, times scale in the first columns, through GELU, times gain, or
+//              added to what y holds
 //   bindings   0 x [rows, in_cols]; 1 w in panels [out_cols / 32, in_cols, 32]; 2 bias
-//              [out_cols] f32; 3 y [rows, out_cols]; 4 counts
+//              [out_cols], then gain [out_cols] where there is one, f32; 3 y [rows, out_cols];
+//              4 counts
 //   mapping    lanes form a grid, LANES_ACROSS wide; each computes TILE_ROWS x TILE_COLS
 //              outputs in registers. Workgroup x counts rows, so that neighbours share weights
 //   numerics   products and sums in f32 whatever the storage type; one sum an output, from the
@@ -113,8 +114,12 @@ void store(uint row, uint col, float sum)
         sum += bias[col];
     if (col < args.scaled_cols)
         sum *= args.scale;
-    if (args.has_gelu != 0)
+    if (args.activation == ACTIVATION_GELU)
         sum = gelu(sum);
+    else if (args.activation == ACTIVATION_QUICK_GELU)
+        sum = quick_gelu(sum);
+    if (args.has_gain != 0)
+        sum *= bias[args.out_cols + col];
     const uint at = row * args.out_cols + col;
     if (args.adds != 0)
         sum += float(y[at]);

@@ -1,6 +1,6 @@
-// normalize.comp: each row of a matrix to unit length.
+// normalize.comp: each row of a matrix to unit length, or as it is.
 //
-//   math       y[r,:] = x[r,:] / max(|x[r,:]|, 1e-12)
+//   math       y[r,:] = x[r,:] / max(|x[r,:]|, 1e-12), or x[r,:] where not args.is_unit
 //   bindings   0 x [sequences, cols] f32; 3 y [sequences, cols] f32; 4 counts
 //   mapping    LANES_PER_ROW lanes stride over the columns of a row
 //   numerics   f32; the bound is that of torch.nn.functional.normalize
@@ -30,7 +30,8 @@ void main()
     float squares = 0.0;
     for (uint c = lane; c < args.cols; c += LANES_PER_ROW)
         squares += x[first + c] * x[first + c];
-    const float norm = max(sqrt(row_sum(squares)), 1e-12);
+    const float length = max(sqrt(row_sum(squares)), 1e-12);
+    const float norm = args.is_unit != 0 ? length : 1.0;
 
     if (row >= counts.sequences)
         return;

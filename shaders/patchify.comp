@@ -1,9 +1,11 @@
 // patchify.comp: pictures -> one row of normalised pixels a patch, and the rows they add to.
 //
 //   math       patches[r, (c, ky, kx)] = v * scale[c] + shift[c], v the pixel 0..255; 0 in the
-//              [CLS] rows. x[r,:] = places[0,:] in [CLS] rows, places[1 + p,:] for patch p
-//   bindings   0 pixels [sequences, size, size, 3] u8 in words; 1 places [1 + patches, width]
-//              f32; 2 patches [tokens, 3 * patch * patch]; 3 x [tokens, width] f32; 4 counts
+//              rows of [CLS] and registers. x[r,:] = places[0,:] in [CLS] rows, places[1 + i,:] in
+//              the others, registers first
+//   bindings   0 pixels [sequences, size, size, 3] u8 in words; 1 places [1 + registers +
+//              patches, width] f32; 2 patches [tokens, 3 * patch * patch]; 3 x [tokens, width]
+//              f32; 4 counts
 //   mapping    one workgroup per row; lanes stride over the columns
 //   numerics   f32; scale and shift are rounded from double
 //   checked by src/verify/cases.c against ref_patchify() in src/verify/reference.c
@@ -34,8 +36,11 @@ void main()
     const uint patch_cols = 3 * patch_size * patch_size;
 
     const bool is_cls = row < counts.sequences;
+    const uint body_count = args.register_count + patch_count;
     const uint body = is_cls ? 0 : row - counts.sequences;
-    const uint image = body / patch_count, index = body % patch_count;
+    const uint image = body / body_count, place = is_cls ? 0 : 1 + body % body_count;
+    const bool is_patch = place > args.register_count;
+    const uint index = is_patch ? place - 1 - args.register_count : 0;
     const uint top = index / across * patch_size, left = index % across * patch_size;
 
     for (uint i = gl_LocalInvocationID.x; i < patch_cols; i += gl_WorkGroupSize.x) {
@@ -43,9 +48,8 @@ void main()
         const uint ky = i / patch_size % patch_size, kx = i % patch_size;
         const uint at = ((image * size + top + ky) * size + left + kx) * 3 + channel;
         const float value = pixel(at) * args.scale[channel] + args.shift[channel];
-        patches[row * patch_cols + i] = OUTPUT(is_cls ? 0.0 : value);
+        patches[row * patch_cols + i] = OUTPUT(is_patch ? value : 0.0);
     }
-    const uint place = is_cls ? 0 : 1 + index;
     for (uint c = gl_LocalInvocationID.x; c < args.width; c += gl_WorkGroupSize.x)
         x[row * args.width + c] = places[place * args.width + c];
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/log.h"
 
 // How much one submit may compute, by kind of device, so that it stays well under 250 ms on a
@@ -35,13 +36,13 @@ static uint32_t max_u32(uint32_t a, uint32_t b)
 }
 
 // How many rows a device can bind of a tower's widest activation.
-static uint64_t bindable_rows(const vkclip_engine *engine, uint32_t width, uint32_t hidden,
+static uint64_t bindable_rows(const vkclip_engine *engine, const struct encoder *e,
                               uint32_t input_cols)
 {
-    uint32_t cols = max_u32(max_u32(3 * width, hidden), input_cols);
+    uint32_t cols = max_u32(max_u32(3 * e->width, e->hidden), input_cols);
     uint64_t row_bytes = (uint64_t)cols * engine->kernels.element_bytes;
-    if (row_bytes < (uint64_t)width * sizeof(float))
-        row_bytes = (uint64_t)width * sizeof(float);
+    if (row_bytes < (uint64_t)e->width * sizeof(float))
+        row_bytes = (uint64_t)e->width * sizeof(float);
     uint64_t rows = gpu_get_facts(engine->gpu)->storage_range_bytes / row_bytes;
     return rows < PLAN_MAX_TOKENS ? rows : PLAN_MAX_TOKENS;
 }
@@ -53,25 +54,26 @@ static bool is_software(const vkclip_engine *engine)
 
 // GFLOP of the largest step of an image: a linear layer or attention. A step is never cut, so it
 // decides how many images a submit can take.
-static double largest_step_gflop(const struct vit_sizes *s, uint32_t tokens)
+static double largest_step_gflop(const struct encoder *e, uint32_t tokens)
 {
-    double linear = 2e-9 * tokens * s->width * max_u32(3 * s->width, s->hidden);
-    double attention = 4e-9 * tokens * tokens * s->width;
+    double linear = 2e-9 * tokens * e->width * max_u32(3 * e->width, e->hidden);
+    double attention = 4e-9 * tokens * tokens * e->width;
     return linear > attention ? linear : attention;
 }
 
 static void choose_image_limits(vkclip_engine *engine, uint32_t wanted)
 {
-    const struct vit_sizes *s = &engine->vit.sizes;
-    const uint32_t tokens = vit_tokens(&engine->vit);
+    if (!model_has_images(engine->model))
+        return;
+    const struct vit *vit = &engine->vit;
+    const uint32_t tokens = vit_tokens(vit), patch_px = vit->patch_size_px;
     const uint64_t range = gpu_get_facts(engine->gpu)->storage_range_bytes;
-    const uint64_t picture_bytes = 3 * (uint64_t)s->image_size_px * s->image_size_px;
-    uint64_t most =
-        bindable_rows(engine, s->width, s->hidden, 3 * s->patch_size_px * s->patch_size_px) /
-        tokens;
+    const uint64_t picture_bytes = 3 * (uint64_t)vit->image_size_px * vit->image_size_px;
+    uint64_t most = bindable_rows(engine, &vit->encoder, 3 * patch_px * patch_px) / tokens;
     most = min_u32(most, range / picture_bytes);
 
-    double fitting = submit_gflop(gpu_get_facts(engine->gpu)->kind) / largest_step_gflop(s, tokens);
+    double fitting =
+        submit_gflop(gpu_get_facts(engine->gpu)->kind) / largest_step_gflop(&vit->encoder, tokens);
     uint32_t images = fitting < MAX_IMAGES_CHOSEN ? (uint32_t)fitting : MAX_IMAGES_CHOSEN;
     if (wanted && is_software(engine)) // no watchdog there
         images = min_u32(wanted, ENGINE_MAX_IMAGES);
@@ -98,11 +100,13 @@ static struct plan_limits text_limits(uint32_t tokens, uint32_t longest)
 // fraction, 1 or more, of what the device can bind and compute at once.
 static void choose_text_limits(vkclip_engine *engine, uint32_t fraction)
 {
-    const struct bert_sizes *s = &engine->bert.sizes;
-    const uint32_t longest = engine->model->config.context_tokens;
+    if (!model_has_texts(engine->model))
+        return;
+    const struct encoder *e = &engine->text.encoder;
+    const uint32_t longest = engine->model->config.text.context_tokens;
     double gflop = submit_gflop(gpu_get_facts(engine->gpu)->kind);
-    double fitting = gflop / (2e-9 * s->width * s->hidden);
-    uint64_t most = bindable_rows(engine, s->width, s->hidden, 0);
+    double fitting = gflop / (2e-9 * e->width * e->hidden);
+    uint64_t most = bindable_rows(engine, e, 0);
     // At most 64 of the longest texts, or 16384 tokens of small models.
     uint32_t tokens = min_u32(most, fitting < 16384.0 ? (uint64_t)fitting : 16384);
     tokens = max_u32(longest, min_u32(tokens, 64 * (uint64_t)longest));
@@ -148,11 +152,16 @@ static bool open_device(vkclip_engine *engine, const vkclip_engine_params *param
     if (!params->allows_failed_device && !check_mark(engine, params->cache_directory, err))
         return false;
     gpu_cache_load(engine->gpu, params->cache_directory);
+    const struct encoder *encoder =
+        model_has_images(engine->model) ? &engine->vit.encoder : &engine->text.encoder;
     if (!kernels_init(&engine->kernels, engine->gpu,
                       &(struct kernels_params){
                           .precision = engine->facts.precision,
-                          .kind = device->kind,
-                          .head_dim = engine->vit.sizes.width / engine->vit.sizes.heads,
+                          .tiles = kernels_choose_tiles(device),
+                          .head_dim = encoder->width / encoder->heads,
+                          .is_causal = engine->text.encoder.is_causal,
+                          .has_mean = engine->vit.pooling == POOLING_MEAN ||
+                                      engine->text.pooling == POOLING_MEAN,
                       },
                       err))
         return false;
@@ -188,7 +197,7 @@ static bool upload_weights(vkclip_engine *engine, vkclip_error *err)
     const vkclip_model *model = engine->model;
     if (!loader_init(&loader, &model->weights, engine->kernels.element_bytes, &engine->log, err))
         return false;
-    model_load(&engine->vit, &engine->bert, &loader); // counts bytes; was checked at opening
+    model_load(model, &engine->vit, &engine->text, &loader); // counts bytes; was checked before
 
     const uint64_t need_bytes = loader.need_bytes;
     const uint64_t free_bytes = gpu_get_room(engine->gpu).free_bytes;
@@ -197,7 +206,7 @@ static bool upload_weights(vkclip_engine *engine, vkclip_error *err)
                  "the weights need %" PRIu64 " MiB, %s has %" PRIu64 " free",
                  (need_bytes + 0xfffff) >> 20, engine->facts.device.name, free_bytes >> 20);
     loader_begin_upload(&loader, engine->gpu, &engine->weights);
-    model_load(&engine->vit, &engine->bert, &loader);
+    model_load(model, &engine->vit, &engine->text, &loader);
     vkclip_error reason = {0};
     bool is_done = loader_end_upload(&loader, &reason);
     if (!is_done)
@@ -212,21 +221,22 @@ static struct gpu_range whole(struct gpu_buffer *buffer, uint64_t size_bytes)
     return (struct gpu_range){.buffer = buffer, .size_bytes = size_bytes};
 }
 
-// [CLS] tiles first, then those of the other queries; see make_tiles.
+// Tiles of the first rows, then those of the other queries; see make_tiles.
 static uint64_t most_tiles(const vkclip_engine *engine, const struct plan_limits *limits)
 {
     uint32_t width = engine->kernels.shapes[KERNEL_ATTENTION].rows;
     return 2 * (uint64_t)limits->sequences + limits->tokens / width;
 }
 
+// Buffers of a run; 0 for what the model does not have.
 struct input_sizes {
-    uint64_t pixels, tokens, tiles, out;
+    uint64_t pixels, tokens, tiles, out, logits;
 };
 
 static struct input_sizes input_sizes(const vkclip_engine *engine)
 {
     const struct plan_limits *images = &engine->images.limits, *texts = &engine->texts.limits;
-    const uint64_t side = engine->vit.sizes.image_size_px;
+    const uint64_t side = engine->vit.image_size_px;
     uint64_t image_tiles = most_tiles(engine, images), text_tiles = most_tiles(engine, texts);
     return (struct input_sizes){
         .pixels = (images->sequences * side * side * 3 + 3) / 4 * 4,
@@ -234,22 +244,38 @@ static struct input_sizes input_sizes(const vkclip_engine *engine)
         .tiles =
             (image_tiles > text_tiles ? image_tiles : text_tiles) * sizeof(struct attention_tile),
         .out = (uint64_t)max_u32(images->sequences, texts->sequences) *
-               engine->vit.sizes.embedding_width * sizeof(float),
+               engine->model->facts.embedding_width * sizeof(float),
+        .logits = (uint64_t)images->sequences * engine->vit.class_count * sizeof(float),
     };
 }
 
 static bool create_inputs(vkclip_engine *engine, vkclip_error *err)
 {
     const struct input_sizes sizes = input_sizes(engine);
-    struct gpu *gpu = engine->gpu;
-    engine->pictures = malloc(sizes.pixels);
+    const struct {
+        struct gpu_buffer **buffer;
+        uint64_t size_bytes;
+        enum gpu_memory memory;
+    } buffers[] = {
+        {&engine->pixels, sizes.pixels, GPU_MEMORY_UPLOAD},
+        {&engine->tokens, sizes.tokens, GPU_MEMORY_UPLOAD},
+        {&engine->tiles, sizes.tiles, GPU_MEMORY_UPLOAD},
+        {&engine->out, sizes.out, GPU_MEMORY_READBACK},
+        {&engine->logits, sizes.logits, GPU_MEMORY_READBACK},
+    };
+    engine->pictures = checked_malloc(sizes.pixels + 1);
     if (!engine->pictures)
         return fail(err, VKCLIP_ERROR_MEMORY, "no memory for %u pictures",
                     engine->images.limits.sequences);
-    return (engine->pixels = gpu_buffer_create(gpu, sizes.pixels, GPU_MEMORY_UPLOAD, err)) &&
-           (engine->tokens = gpu_buffer_create(gpu, sizes.tokens, GPU_MEMORY_UPLOAD, err)) &&
-           (engine->tiles = gpu_buffer_create(gpu, sizes.tiles, GPU_MEMORY_UPLOAD, err)) &&
-           (engine->out = gpu_buffer_create(gpu, sizes.out, GPU_MEMORY_READBACK, err));
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
+        if (buffers[i].size_bytes == 0)
+            continue;
+        *buffers[i].buffer =
+            gpu_buffer_create(engine->gpu, buffers[i].size_bytes, buffers[i].memory, err);
+        if (!*buffers[i].buffer)
+            return false;
+    }
+    return true;
 }
 
 static struct tower_plan *tower(vkclip_engine *engine, int index)
@@ -268,13 +294,16 @@ static bool plan_towers(vkclip_engine *engine, uint64_t *arena_bytes, vkclip_err
     *arena_bytes = 0;
     for (int i = 0; i < TOWER_PLANS; i++) {
         struct tower_plan *t = tower(engine, i);
+        if (t->limits.sequences == 0)
+            continue;
         t->plan = plan_create(&engine->kernels, &t->limits, gflop);
         if (!t->plan)
             return fail(err, VKCLIP_ERROR_MEMORY, "no memory for a plan");
         if (t == &engine->images)
-            vit_plan(&engine->vit, t->plan, whole(engine->pixels, sizes.pixels), tiles, out);
+            vit_plan(&engine->vit, t->plan, whole(engine->pixels, sizes.pixels), tiles,
+                     &(struct vit_outputs){out, whole(engine->logits, sizes.logits)});
         else
-            bert_plan(&engine->bert, t->plan, whole(engine->tokens, sizes.tokens), tiles, out);
+            text_plan(&engine->text, t->plan, whole(engine->tokens, sizes.tokens), tiles, out);
         uint64_t needed;
         if (!plan_layout(t->plan, &needed, err))
             return false;
@@ -295,15 +324,18 @@ static void drop_plans(vkclip_engine *engine)
     gpu_buffer_destroy(engine->gpu, engine->tokens);
     gpu_buffer_destroy(engine->gpu, engine->tiles);
     gpu_buffer_destroy(engine->gpu, engine->out);
+    gpu_buffer_destroy(engine->gpu, engine->logits);
     free(engine->pictures);
     engine->arena = engine->pixels = engine->tokens = engine->tiles = engine->out = NULL;
+    engine->logits = NULL;
     engine->pictures = NULL;
 }
 
 static bool record_towers(vkclip_engine *engine, bool is_timed, vkclip_error *err)
 {
     for (int i = 0; i < TOWER_PLANS; i++)
-        if (!plan_record(tower(engine, i)->plan, engine->arena, is_timed, err))
+        if (tower(engine, i)->plan &&
+            !plan_record(tower(engine, i)->plan, engine->arena, is_timed, err))
             return false;
     return true;
 }
@@ -311,8 +343,8 @@ static bool record_towers(vkclip_engine *engine, bool is_timed, vkclip_error *er
 // Whether the plans are as small as they can be.
 static bool are_least(const vkclip_engine *engine)
 {
-    return engine->images.limits.sequences == 1 &&
-           engine->texts.limits.tokens <= engine->model->config.context_tokens;
+    return engine->images.limits.sequences <= 1 &&
+           engine->texts.limits.tokens <= engine->model->config.text.context_tokens;
 }
 
 // Beyond what the driver thinks is left, a device may swap until a watchdog ends it; the smallest
@@ -332,7 +364,7 @@ static uint64_t needed_bytes(const vkclip_engine *engine)
 {
     const struct input_sizes inputs = input_sizes(engine);
     return engine->facts.weights_bytes + engine->facts.arena_bytes + inputs.pixels + inputs.tokens +
-           inputs.tiles + inputs.out;
+           inputs.tiles + inputs.out + inputs.logits;
 }
 
 // Where memory is short, fewer images and texts at once, down to one.
@@ -373,7 +405,7 @@ vkclip_engine *vkclip_engine_create(const vkclip_model *model, const vkclip_engi
     engine->model = model;
     engine->log = params->log;
     engine->vit = model->vit;
-    engine->bert = model->bert;
+    engine->text = model->text;
     if (open_device(engine, params, err) && upload_weights(engine, err) &&
         plan_within_memory(engine, params->max_images, err))
         return engine;

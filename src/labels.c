@@ -40,7 +40,7 @@ static void make_unit(float *vector, uint32_t width)
 static bool embed_prompts(vkclip_engine *engine, char *const *prompts, size_t label_count,
                           size_t template_count, float *embeddings, vkclip_error *err)
 {
-    const uint32_t width = engine->vit.sizes.embedding_width;
+    const uint32_t width = engine->model->facts.embedding_width;
     const size_t prompt_count = label_count * template_count;
     if (template_count == 1)
         return vkclip_embed_texts(engine, (const char *const *)prompts, prompt_count, embeddings,

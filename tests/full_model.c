@@ -42,7 +42,7 @@
 #define PAYLOAD_ALIGN 64
 
 struct tensor {
-    char name[96];
+    char name[128];
     uint32_t rank;
     uint32_t shape[4];
     uint64_t elements;

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", file);
     vkclip_error err = {0};
-    struct wordpiece *wordpiece = wordpiece_create(path, &err);
+    struct wordpiece *wordpiece = wordpiece_create(path, true, &err);
     close(file);
     if (!wordpiece) {
         if (err.status != VKCLIP_ERROR_FILE || !strstr(err.message, path))

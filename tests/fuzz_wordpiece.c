@@ -18,7 +18,7 @@ static struct wordpiece *read_vocabulary(void)
         abort();
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", file);
-    struct wordpiece *wordpiece = wordpiece_create(path, NULL);
+    struct wordpiece *wordpiece = wordpiece_create(path, true, NULL);
     if (!wordpiece)
         abort();
     close(file);

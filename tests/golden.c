@@ -91,9 +91,10 @@ void golden_open(struct golden *golden, const char *path)
         golden->texts[i++] = item->valuestring;
 
     const cJSON *images = field(golden->json, "image_embeddings");
-    golden->width = (uint32_t)cJSON_GetArraySize(cJSON_GetArrayItem(images, 0));
+    const cJSON *embeddings = field(golden->json, "text_embeddings");
+    golden->width = (uint32_t)cJSON_GetArraySize(cJSON_GetArrayItem(embeddings, 0));
     golden->image_embeddings = floats(images);
-    golden->text_embeddings = floats(field(golden->json, "text_embeddings"));
+    golden->text_embeddings = floats(embeddings);
     golden->logits = floats(field(golden->json, "logits"));
 }
 

@@ -92,33 +92,39 @@ static uint32_t adler32_of(const uint8_t *bytes, size_t byte_count)
     return b << 16 | a;
 }
 
-void png_pixels(struct picture *png, const uint8_t *rows, size_t row_bytes, uint32_t height,
-                size_t idat_count)
+void png_data(struct picture *png, const uint8_t *data, size_t byte_count, size_t idat_count)
 {
-    struct picture raw = {0}, zlib = {0};
-    for (uint32_t y = 0; y < height; y++) {
-        picture_add(&raw, "", 1); // filter 0
-        picture_add(&raw, rows + y * row_bytes, row_bytes);
-    }
+    struct picture zlib = {0};
     picture_add(&zlib, "\x78\x01", 2);
-    for (size_t done = 0; done < raw.byte_count;) {
-        size_t block = raw.byte_count - done < 65535 ? raw.byte_count - done : 65535;
-        bool is_last = done + block == raw.byte_count;
+    for (size_t done = 0; done < byte_count;) {
+        size_t block = byte_count - done < 65535 ? byte_count - done : 65535;
+        bool is_last = done + block == byte_count;
         picture_add(&zlib, &(uint8_t){is_last}, 1);
         picture_add_le(&zlib, (uint32_t)block, 2);
         picture_add_le(&zlib, ~(uint32_t)block, 2);
-        picture_add(&zlib, raw.bytes + done, block);
+        picture_add(&zlib, data + done, block);
         done += block;
     }
-    picture_add_be(&zlib, adler32_of(raw.bytes, raw.byte_count), 4);
+    picture_add_be(&zlib, adler32_of(data, byte_count), 4);
 
     for (size_t i = 0; i < idat_count; i++) {
         size_t start = zlib.byte_count * i / idat_count;
         size_t end = zlib.byte_count * (i + 1) / idat_count;
         png_chunk(png, "IDAT", zlib.bytes + start, end - start);
     }
-    picture_free(&raw);
     picture_free(&zlib);
+}
+
+void png_pixels(struct picture *png, const uint8_t *rows, size_t row_bytes, uint32_t height,
+                size_t idat_count)
+{
+    struct picture data = {0};
+    for (uint32_t y = 0; y < height; y++) {
+        picture_add(&data, "", 1); // filter 0
+        picture_add(&data, rows + y * row_bytes, row_bytes);
+    }
+    png_data(png, data.bytes, data.byte_count, idat_count);
+    picture_free(&data);
 }
 
 void png_end(struct picture *png)
@@ -145,6 +151,14 @@ static void set_jpeg_kind(struct jpeg_compress_struct *libjpeg, struct jpeg_kind
     jpeg_set_defaults(libjpeg);
     if (kind.is_ycck)
         jpeg_set_colorspace(libjpeg, JCS_YCCK);
+    if (kind.is_untransformed)
+        jpeg_set_colorspace(libjpeg, JCS_RGB);
+    if (kind.is_unmarked)
+        libjpeg->write_JFIF_header = libjpeg->write_Adobe_marker = FALSE;
+    for (int i = 0; kind.factors && i < kind.channels; i++) {
+        libjpeg->comp_info[i].h_samp_factor = kind.factors[3 * i] - '0';
+        libjpeg->comp_info[i].v_samp_factor = kind.factors[3 * i + 1] - '0';
+    }
     jpeg_set_quality(libjpeg, 90, TRUE);
     if (kind.is_progressive)
         jpeg_simple_progression(libjpeg);

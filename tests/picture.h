@@ -21,10 +21,11 @@ void picture_free(struct picture *picture);
 // The same random bytes on every machine.
 void picture_noise(uint8_t *bytes, size_t byte_count, uint32_t seed);
 
-// PNG parts: signature and IHDR; any chunk; stored (uncompressed) pixel data with its filter
-// bytes in idat_count chunks; IEND.
+// PNG parts: signature and IHDR; any chunk; stored (uncompressed) data in idat_count chunks, of
+// which png_pixels() makes up the filter bytes; IEND.
 void png_begin(struct picture *png, uint32_t width, uint32_t height, int bits, int color_type);
 void png_chunk(struct picture *png, const char *type, const void *bytes, size_t byte_count);
+void png_data(struct picture *png, const uint8_t *data, size_t byte_count, size_t idat_count);
 void png_pixels(struct picture *png, const uint8_t *rows, size_t row_bytes, uint32_t height,
                 size_t idat_count);
 void png_end(struct picture *png);
@@ -36,7 +37,10 @@ struct picture png_of(uint32_t width, uint32_t height, int color_type, const uin
 struct jpeg_kind {
     int channels;                                          // 1 grey, 3 RGB, 4 CMYK
     bool is_progressive, is_arithmetic, is_ycck, is_split; // split: one scan a component
+    bool is_untransformed;                                 // RGB as it is
+    bool is_unmarked;                                      // neither JFIF nor Adobe marker
     int restart_interval;
+    const char *factors; // "22-11-11": horizontal and vertical samples of each; NULL: libjpeg's
     const uint8_t *exif; // APP1, if any
     size_t exif_bytes;
 };

@@ -11,18 +11,21 @@ import json
 import os
 import pathlib
 import resource
+import shutil
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import time
+import zlib
 
 from cli_testing import *
 
 # ---- the command line ------------------------------------------------------------------------
 
 COMMANDS = ["devices", "info", "classify", "embed image", "embed text", "tokenize", "preprocess",
-            "bench"]
+            "bench", "verify"]
 
 
 @case()
@@ -30,7 +33,7 @@ def help_of_every_command_has_examples_and_its_options(tmp):
     for command in COMMANDS:
         text = fine(*command.split(), "--help").out.decode()
         assert text.startswith(f"usage: vkclip {command} ") and "\nexamples:\n  vkclip" in text
-        assert command == "devices" or "--model" in text
+        assert command in ("devices", "verify") or "--model" in text
     overview = fine("--help").out.decode()
     assert all(f"  {command} " in overview for command in COMMANDS)
 
@@ -52,6 +55,7 @@ def c01_wrong_command_lines_are_refused_with_the_usage(tmp):
     usage_error("devices", "surplus", says="surplus")
     usage_error("info", "surplus")
     usage_error("bench", "surplus")
+    usage_error("verify", "surplus")
     usage_error("classify", "-l", "x", says="image")
     usage_error("classify", "x.png", says="label")
     usage_error("tokenize", says="text")
@@ -90,7 +94,7 @@ def c01_standard_output_is_no_place_for_an_array(tmp):
 @case()
 def c01_missing_values_are_refused(tmp):
     for option in ("-l", "--labels", "--template", "--top", "--format", "-m", "-d", "--precision",
-                   "--batch"):
+                   "--batch", "--window"):
         usage_error("classify", "x", option, says="needs a value")
 
 
@@ -108,6 +112,15 @@ def c01_words_are_strict(tmp):
     usage_error("classify", "-l", "x", "--format", "JSON", "y", says="table, csv, json")
     usage_error("classify", "-l", "x", "--precision", "fp64", "y", says="fp32")
     usage_error("preprocess", "--stage", "", "-o", "o.npy", "y", says="pixels")
+
+
+@case()
+def c01_windows_are_strict(tmp):
+    for value in ("", "Auto", "5", "5,", ",5", "5,0.5", "5,-5", "5,nan", "5,inf", "5,1e9", "0x5,5", " 5,5",
+                  "5 ,5", "5,5,5", "5;5", "5," + "9" * 400):
+        for command in (["classify", "-l", "x"], ["embed", "image", "-o", "o.npy"],
+                        ["preprocess", "-o", "o.npy"]):
+            usage_error(*command, "--window", value, "y", says="want auto or CENTER,WIDTH")
 
 
 @case()
@@ -174,6 +187,40 @@ def the_model_is_the_option_then_the_variable_then_the_cache(tmp):
                 env=dict(cache, VKCLIP_MODEL="elsewhere")).out == want
 
 
+@case("side")
+def v03_the_vocabulary_of_another_model_is_named(tmp):
+    data = ROOT.parent / "shared/data"
+    published = data / "biomedclip"
+    if not published.is_dir():
+        raise Skip("the published vocabulary is not there")
+    config = json.loads((MODEL / "open_clip_config.json").read_text())
+    text = config["model_cfg"]["text_cfg"]
+
+    def tokenize(vocabulary, name, says="", status=0):
+        shutil.copyfile(vocabulary, tmp / "vocab.txt")
+        text["hf_tokenizer_name"] = name
+        (tmp / "open_clip_config.json").write_text(json.dumps(config))
+        line = ("tokenize", "-m", str(tmp), "lymphoma")
+        if status:
+            return refused(status, *line, says=says)
+        result = fine(*line)
+        assert (says in result.err.decode()) if says else not result.err, result.err.decode()
+
+    ours, fulltext = published / "vocab.txt", data / "vocab/pubmedbert-fulltext/vocab.txt"
+    bert = data / "vocab/bert-base-uncased/vocab.txt"
+    abstract = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract"
+    tokenize(ours, abstract)
+    tokenize(bert, "bert-base-uncased")
+    tokenize(bert, abstract, "is that of bert-base-uncased", 3)
+    tokenize(fulltext, abstract, "is that of PubMedBERT full text", 3)
+    tokenize(ours, abstract + "-fulltext", "is that of BiomedCLIP", 3)
+    tokenize(bert, "mine", "bert-base-uncased, which is not BiomedCLIP's")
+    changed = tmp / "changed.txt"
+    changed.write_bytes(ours.read_bytes().replace(b"\nlymphoma\n", b"\nlymphomata\n"))
+    tokenize(changed, abstract, "not that of BiomedCLIP")
+    tokenize(changed, "mine")
+
+
 # ---- tokenize and preprocess -----------------------------------------------------------------
 
 @case("side")
@@ -191,6 +238,14 @@ def t06_texts_that_look_like_options_are_taken_literally(tmp):
     assert fine("tokenize", "--", "--", "--help").out.count(b"\n") == 2
     assert fine("tokenize", "-").out == fine("tokenize", "--", "-").out
     assert fine("tokenize", "a\nb; $(touch x) `x` '\"").out.count(b"\n") == 1
+
+
+@case("side")
+def tokenize_gives_the_byte_pairs_of_a_clip(tmp):
+    folder = MODEL.parents[2] / "tests" / "golden" / "bpe"
+    texts = json.loads((folder / "goldens.json").read_text())["texts"][2:5]
+    got = json_lines(fine("tokenize", "-m", str(folder), "--", *(text["text"] for text in texts)))
+    assert got == [text["ids"] for text in texts]
 
 
 @case("side")
@@ -215,6 +270,60 @@ def preprocess_writes_pixels_and_their_tensor(tmp):
         want = (value / 255 - mean[c]) / std[c]
         got = tensor_values[((picture * 3 + c) * side + y) * side + x]
         assert abs(got - want) < 1e-5, (got, want)
+
+
+def preprocessed(tmp, picture, *options):
+    """The first pixel of every row of the square."""
+    fine("preprocess", "-q", "-o", str(tmp / "o.npy"), *options, str(picture))
+    return [row[0] for row in square_rows(tmp / "o.npy")]
+
+
+def square_rows(path):
+    values = rows(path)[0]
+    return [values[i:i + 224 * 3] for i in range(0, len(values), 224 * 3)]
+
+
+@case("side")
+def sixteen_bit_greys_are_white_but_for_a_window_and_said_to_be_so_once(tmp):
+    deep = tmp / "deep.pgm" # the left half 300, the right half 60000
+    deep.write_bytes(b"P5 224 224 65535\n" + (struct.pack(">H", 300) * 112 + struct.pack(">H", 60000) * 112) * 224)
+    flat = tmp / "flat.pgm"
+    flat.write_bytes(b"P5 224 224 65535\n" + struct.pack(">H", 200) * 224 * 224)
+    result = fine("preprocess", "-o", str(tmp / "o.npy"), *[str(deep)] * 3, str(flat))
+    warnings = [line for line in result.err.decode().splitlines() if "warning" in line]
+    assert len(warnings) == 1 and "100 %" in warnings[0] and "--window" in warnings[0], warnings
+    assert [set(row) for row in rows(tmp / "o.npy")] == [{255}] * 3 + [{200}]
+    assert not fine("preprocess", "-q", "-o", str(tmp / "o.npy"), str(deep)).err
+
+    for window, want in (("auto", (0, 255)), ("30000,60000", (1, 255)), ("-600.5,1500", (255, 255)),
+                         ("500.5,801", (64, 255)), ("500.5,1", (0, 255))):
+        result = fine("preprocess", "-o", str(tmp / "o.npy"), "--window", window, str(deep))
+        assert b"warning" not in result.err, result.err
+        row = square_rows(tmp / "o.npy")[100]
+        assert (row[0], row[-1]) == want, (window, row[0], row[-1])
+
+
+@case("side")
+def pictures_are_turned_and_mended_only_when_asked(tmp):
+    # A PNG of two halves, black above white, that says it lies on its right side.
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    exif = b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 274, 3, 1, 6, 0, 0)
+    pixels = (b"\0" + b"\0" * 224) * 112 + (b"\0" + b"\xff" * 224) * 112
+    turned = tmp / "turned.png"
+    turned.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 224, 224, 8, 0, 0, 0, 0))
+                       + chunk(b"eXIf", exif) + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b""))
+    assert preprocessed(tmp, turned) == [0] * 112 + [255] * 112
+    assert preprocessed(tmp, turned, "--exif") == [255] * 224
+
+    whole = next(image for image in IMAGES if image.endswith(".jpg"))
+    cut = tmp / "cut.jpg"
+    data = pathlib.Path(whole).read_bytes()
+    cut.write_bytes(data[:len(data) * 3 // 4])
+    refused(1, "preprocess", "-o", str(tmp / "o.npy"), str(cut), says="--allow-truncated")
+    fine("preprocess", "-o", str(tmp / "o.npy"), "--allow-truncated", str(cut), whole)
+    taken, sound = rows(tmp / "o.npy")
+    assert taken[:224 * 3 * 100] == sound[:224 * 3 * 100] and taken != sound
 
 
 @case("side")

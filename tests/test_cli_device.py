@@ -7,6 +7,7 @@ runs the cases whose name has one of the words, or all. Standard library only. A
 the demo model or a Vulkan device is skipped, and says so, where there is none. A name carries the
 id of the fault it plants, where there is one.
 """
+import array
 import csv
 import io
 import json
@@ -42,6 +43,45 @@ def f04_an_unusable_cache_directory_is_done_without(tmp):
     fresh = tmp / "fresh"
     fine(*line, env={"XDG_CACHE_HOME": str(fresh)})
     assert stat.S_IMODE(os.stat(fresh / "vkclip").st_mode) == 0o700
+
+
+def of_another_device(cache):
+    """The same file with its checksum right and a byte of the driver's UUID wrong."""
+    payload = bytearray(cache[24:])
+    payload[16] ^= 1
+    checksum = 0xcbf29ce484222325
+    for byte in payload:
+        checksum = (checksum ^ byte) * 0x100000001b3 % 2**64
+    return cache[:16] + struct.pack("=Q", checksum) + payload
+
+
+@case("device")
+def d09_a_pipeline_cache_that_is_not_ours_is_done_without(tmp):
+    line = ("classify", "-v", "-l", "round cells", IMAGES[0])
+    cached = {"XDG_CACHE_HOME": str(tmp)}
+    want = fine(*line, env=cached).out
+    path = next(tmp.glob("vkclip/pipelines-*"))
+    good = path.read_bytes()
+    assert b".bin: loaded" in fine(*line, env=cached).err
+
+    def is_done_without():
+        result = fine(*line, env=cached)
+        assert result.out == want and b".bin: none" in result.err, result.err
+
+    bad = [good[:count] for count in (0, 1, 23, 24, 39, len(good) - 1)]
+    bad += [good + b"x", bytes(len(good)), good[:-1] + bytes([good[-1] ^ 1]), of_another_device(good),
+            good[:8] + b"\xff" * 16 + good[24:]]
+    for content in bad:
+        path.write_bytes(content)
+        is_done_without()
+        assert b".bin: loaded" in fine(*line, env=cached).err, "was not written anew"
+    os.truncate(path, 2 << 30)
+    is_done_without()
+    path.unlink()
+    path.symlink_to(tmp / "elsewhere")
+    (tmp / "elsewhere").write_bytes(good)
+    is_done_without()
+    assert not path.is_symlink() and (tmp / "elsewhere").read_bytes() == good
 
 
 @case("device")
@@ -222,6 +262,24 @@ def unreadable_images_do_not_stop_the_others(tmp):
 
 
 @case("device")
+def image_options_reach_the_embeddings(tmp):
+    generator = random.Random(1)
+    values = [generator.randrange(256) for _ in range(64)]
+    shallow, deep = tmp / "shallow.pgm", tmp / "deep.pgm"
+    shallow.write_bytes(b"P5 8 8 255\n" + bytes(values))
+    deep.write_bytes(b"P5 8 8 65535\n" + b"".join(bytes([value, value]) for value in values))
+    options = ("-l", "round cells", "-l", "star cells")
+    wanted = classify(*options, str(shallow))[0]["labels"]
+    assert classify(*options, str(deep))[0]["labels"] != wanted
+    assert classify(*options, "--window", "32768,65536", str(deep))[0]["labels"] == wanted
+    fine("embed", "image", "-o", str(tmp / "a.npy"), str(shallow))
+    fine("embed", "image", "-o", str(tmp / "b.npy"), "--window=32768,65536", str(deep))
+    assert rows(tmp / "a.npy") == rows(tmp / "b.npy")
+    warned = fine("classify", *options, str(deep), str(deep)).err.decode()
+    assert warned.count("become white") == 1 and "--window" in warned
+
+
+@case("device")
 def f03_classify_stops_when_its_output_is_full(tmp):
     with open("/dev/full", "wb") as full:
         result = run("classify", "-l", "round cells", *(IMAGES * 100), stdout=full)
@@ -270,6 +328,58 @@ def bench_measures_both_towers(tmp):
         assert not kernels or sum(k["gflop"] for k in kernels) > 0
     table = fine("bench", "--runs", "2", "--batch", "2").out.decode()
     assert "image  x 2" in table and "peak memory" in table
+
+
+def write_classifier(folder):
+    """A ViT of one layer in timm's names whose logits are 1, 2 and 4, whatever the picture."""
+    width, hidden = 64, 128
+    block = {"norm1.weight": [width], "norm1.bias": [width], "norm2.weight": [width], "norm2.bias": [width]}
+    block |= {"attn.qkv.weight": [3 * width, width], "attn.qkv.bias": [3 * width]}
+    block |= {"attn.proj.weight": [width, width], "attn.proj.bias": [width]}
+    block |= {"mlp.fc1.weight": [hidden, width], "mlp.fc1.bias": [hidden]}
+    block |= {"mlp.fc2.weight": [width, hidden], "mlp.fc2.bias": [width]}
+    shapes = {"blocks.0." + name: shape for name, shape in block.items()}
+    shapes |= {"cls_token": [1, 1, width], "pos_embed": [1, 5, width], "norm.weight": [width]}
+    shapes |= {"norm.bias": [width], "patch_embed.proj.weight": [width, 3, 16, 16]}
+    shapes |= {"patch_embed.proj.bias": [width], "head.weight": [3, width], "head.bias": [3]}
+    header, data = {}, b""
+    for name, shape in shapes.items():
+        values = [1.0, 2.0, 4.0] if name == "head.bias" else [0.0] * math.prod(shape)
+        piece = array.array("f", values).tobytes()
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + len(piece)]}
+        data += piece
+    text = json.dumps(header).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
+    config = {"architecture": "vit_tiny_patch16_32", "num_classes": 3, "global_pool": "token"}
+    config["pretrained_cfg"] = {"input_size": [3, 32, 32], "label_names": ["cat", "dog", "a, bird"]}
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+@case("device")
+def a_model_with_a_classifier_needs_no_labels(tmp):
+    write_classifier(tmp)
+    line = ("classify", "-m", str(tmp), IMAGES[0])
+    total = sum(math.exp(logit) for logit in (1, 2, 4))
+    found = json_lines(fine(*line, "--format", "json"))[0]["labels"]
+    assert [row["label"] for row in found] == ["a, bird", "dog", "cat"]
+    assert [row["logit"] for row in found] == [4, 2, 1] and "cosine" not in found[0]
+    assert abs(found[1]["probability"] - math.exp(2) / total) < 1e-6
+    table = list(csv.reader(io.StringIO(fine(*line, "--format", "csv", "--top", "1").out.decode())))
+    assert table[0] == ["image", "label", "probability", "logit"] and table[1][1] == "a, bird"
+    facts = json.loads(fine("info", "-m", str(tmp), "--json").out)
+    assert facts["class_count"] == 3 and facts["family"] == "timm's ViT" and facts["text_layers"] == 0
+    assert 'architecture "vit_tiny_patch16_32"' in facts["evidence"]
+
+
+@case("device")
+def what_a_model_lacks_is_said(tmp):
+    write_classifier(tmp)
+    refused(3, "embed", "text", "-m", str(tmp), "-o", str(tmp / "o.npy"), "x", says="no text tower")
+    refused(3, "tokenize", "-m", str(tmp), "x", says="no text tower")
+    refused(3, "classify", "-m", str(tmp), "-l", "x", IMAGES[0], says="no text tower")
+    usage_error("classify", IMAGES[0], says="no label is given")
+    fine("bench", "-m", str(tmp), "--runs", "1")
+    leftovers(tmp, "model.safetensors", "config.json")
 
 
 sys.exit(main())

@@ -90,11 +90,11 @@ static void what_is_not_sound_is_refused_by_name(void **state)
         {"{\"pictures\": [], \"image_embeddings\": []}", "are not lists of one length"},
         {"{\"pictures\": [\"a\"], " IMAGES "}", "are not lists of one length"},
         {"{\"pictures\": [\"a\", 7], " IMAGES "}", "item 2 of pictures is no string"},
-        {"{\"texts\": [\"a\"], \"text_embeddings\": [1]}", "row 1 of text_embeddings is no unit"},
+        {"{\"texts\": [\"a\"], \"text_embeddings\": [1]}", "row 1 of text_embeddings is no vector"},
         {"{\"texts\": [\"a\"], \"text_embeddings\": [[1]]}", "of the model's 2 numbers"},
         {"{\"texts\": [\"a\"], \"text_embeddings\": [[1, 0, 0]]}", "row 1 of text_embeddings"},
         {"{\"texts\": [\"a\"], \"text_embeddings\": [[1, \"0\"]]}", "row 1 of text_embeddings"},
-        {"{\"texts\": [\"a\"], \"text_embeddings\": [[1, 0.1]]}", "row 1 of text_embeddings"},
+        {"{\"texts\": [\"a\"], \"text_embeddings\": [[0, 0]]}", "row 1 of text_embeddings"},
         {"{\"texts\": [\"a\"], \"text_embeddings\": [[1e999, 0]]}", "row 1 of text_embeddings"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {

@@ -24,7 +24,9 @@ static struct image decoded(struct picture *picture)
 {
     struct image image;
     vkclip_error err = {0};
-    if (!image_decode(&image, picture->bytes, picture->byte_count, "it", &err))
+    vkclip_image wanted = {
+        .path = "it", .bytes = picture->bytes, .byte_count = picture->byte_count};
+    if (!image_open(&image, &wanted, &err))
         printf("unexpected refusal: %s\n", err.message);
     assert_non_null(image.pixels);
     picture_free(picture);
@@ -50,7 +52,8 @@ static void expect_refusal(const void *bytes, size_t byte_count, const char *rea
     memcpy(copy, bytes, byte_count);
     struct image image;
     vkclip_error err = {0};
-    assert_false(image_decode(&image, copy, byte_count, "it.png", &err));
+    vkclip_image wanted = {.path = "it.png", .bytes = copy, .byte_count = byte_count};
+    assert_false(image_open(&image, &wanted, &err));
     free(copy);
     assert_null(image.pixels);
     assert_true(err.status == VKCLIP_ERROR_FILE);
@@ -118,11 +121,12 @@ static void i01_the_format_is_told_from_the_bytes_not_the_name(void **state)
 
     struct image image;
     vkclip_error err;
-    assert_true(image_open(&image, "build_test_image.png", &err));
+    const vkclip_image wanted = {.path = "build_test_image.png"};
+    assert_true(image_open(&image, &wanted, &err));
     remove("build_test_image.png");
     assert_int_equal(image.mode, IMAGE_L);
     image_close(&image);
-    assert_false(image_open(&image, "build_test_image.png", &err));
+    assert_false(image_open(&image, &wanted, &err));
     assert_non_null(strstr(err.message, "build_test_image.png"));
 }
 
@@ -376,7 +380,7 @@ static void decode_folder(const char *folder, bool expect_success, size_t *count
         snprintf(path, sizeof path, "%s/%.200s", folder, entry->d_name);
         struct image image;
         vkclip_error err = {0};
-        bool is_open = image_open(&image, path, &err);
+        bool is_open = image_open(&image, &(vkclip_image){.path = path}, &err);
         if (is_open != expect_success)
             printf("%s: %s\n", path, is_open ? "accepted" : err.message);
         assert_true(is_open == expect_success);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "host/image.h"
+#include "host/image_formats.h"
 #include "host/resize.h"
 #include "picture.h"
 
@@ -22,24 +23,32 @@ static int make_noise(void **state)
 
 // Decodes a copy of exact size, so that a sanitizer sees a read beyond its end. An accepted image
 // is resized, which reads all its pixels; a refusal has to give a reason.
-static bool try_decode(const uint8_t *bytes, size_t byte_count, struct image *image,
-                       vkclip_error *err)
+static bool try_reading(vkclip_image wanted, struct image *image, vkclip_error *err)
 {
-    uint8_t *copy = malloc(byte_count ? byte_count : 1);
+    uint8_t *copy = malloc(wanted.byte_count ? wanted.byte_count : 1);
     assert_non_null(copy);
-    memcpy(copy, bytes, byte_count);
+    memcpy(copy, wanted.bytes, wanted.byte_count);
     *err = (vkclip_error){0};
-    bool is_decoded = image_decode(image, copy, byte_count, "it", err);
+    wanted.path = "it";
+    wanted.bytes = copy;
+    bool is_decoded = image_open(image, &wanted, err);
     free(copy);
     if (is_decoded) {
         uint8_t square[16 * 16 * 3];
-        assert_true(resize_to_square(image, 16, square, NULL));
+        assert_true(resize_to_square(
+            image, &(struct resize_target){.side_px = 16, .resized_px = 16}, square, NULL));
     } else {
         assert_null(image->pixels);
         assert_true(err->status == VKCLIP_ERROR_FILE);
         assert_true(strncmp(err->message, "it: ", 4) == 0 && strlen(err->message) > 6);
     }
     return is_decoded;
+}
+
+static bool try_decode(const uint8_t *bytes, size_t byte_count, struct image *image,
+                       vkclip_error *err)
+{
+    return try_reading((vkclip_image){.bytes = bytes, .byte_count = byte_count}, image, err);
 }
 
 static void expect_refusal(struct picture picture, const char *reason)
@@ -86,7 +95,11 @@ static void expect_damage_survived(struct picture picture)
     for (size_t at = 0; at < picture.byte_count; at++)
         for (size_t i = 0; i < COUNT(masks); i++) {
             picture.bytes[at] ^= masks[i];
-            try_decode(picture.bytes, picture.byte_count, &image, &err);
+            bool is_sound = try_decode(picture.bytes, picture.byte_count, &image, &err);
+            image_close(&image);
+            vkclip_image lenient = {
+                .bytes = picture.bytes, .byte_count = picture.byte_count, .allows_truncated = true};
+            assert_true(try_reading(lenient, &image, &err) || !is_sound);
             image_close(&image);
             picture.bytes[at] ^= masks[i];
         }
@@ -218,6 +231,15 @@ static void i03_damaged_png_never_crashes(void **state)
     expect_damage_survived(copy);
 }
 
+// The offset of the nth marker of a kind, or 0.
+static size_t find_marker(const struct picture *jpeg, uint8_t marker, int nth)
+{
+    for (size_t i = 2; i + 1 < jpeg->byte_count; i++)
+        if (jpeg->bytes[i] == 0xff && jpeg->bytes[i + 1] == marker && nth-- == 0)
+            return i;
+    return 0;
+}
+
 static void i04_truncated_jpeg_is_refused_at_every_byte(void **state)
 {
     (void)state;
@@ -233,23 +255,86 @@ static void i04_truncated_jpeg_is_refused_at_every_byte(void **state)
         expect_truncation_refused(jpeg_of(40, 30, kinds[i], noise), 2); // the end marker
 }
 
+// Rows that begin alike in both.
+static uint32_t same_rows(const struct image *a, const struct image *b)
+{
+    size_t row_bytes = (size_t)a->width_px * image_pixel_bytes(a->mode);
+    uint32_t row = 0;
+    while (row < a->height_px &&
+           memcmp(a->pixels + row * row_bytes, b->pixels + row * row_bytes, row_bytes) == 0)
+        row++;
+    return row;
+}
+
+// That the pixels are Pillow's is for compare_pixels.py to show. Here: every cut behind the header
+// of a file with one scan is accepted when allowed, the rows before it are those of the whole
+// file, and a refusal says how to allow it.
+static void i04_truncated_jpeg_is_taken_as_far_as_it_goes_when_allowed(void **state)
+{
+    (void)state;
+    struct picture jpeg = jpeg_of(40, 90, (struct jpeg_kind){.channels = 3}, noise);
+    struct image whole, image;
+    vkclip_error err;
+    vkclip_image wanted = {
+        .bytes = jpeg.bytes, .byte_count = jpeg.byte_count, .allows_truncated = true};
+    assert_true(try_decode(jpeg.bytes, jpeg.byte_count, &whole, &err));
+    assert_true(try_reading(wanted, &image, &err));
+    assert_int_equal(same_rows(&whole, &image), 90);
+    image_close(&image);
+
+    size_t scan = 0;
+    while (jpeg.bytes[scan] != 0xff || jpeg.bytes[scan + 1] != 0xda)
+        scan++;
+    uint32_t rows = 0;
+    for (size_t end = scan + 14; end + 2 < jpeg.byte_count; end++) {
+        assert_false(try_decode(jpeg.bytes, end, &image, &err));
+        assert_non_null(strstr(err.message, "--allow-truncated"));
+        wanted.byte_count = end;
+        assert_true(try_reading(wanted, &image, &err));
+        uint32_t more_rows = same_rows(&whole, &image);
+        assert_true(more_rows >= rows && image.height_px == 90);
+        rows = more_rows;
+        image_close(&image);
+    }
+    assert_true(rows >= 79); // all but the last blocks and the row their colour is blended into
+
+    wanted.byte_count = scan - 2;
+    assert_false(try_reading(wanted, &image, &err));
+    assert_null(strstr(err.message, "--allow-truncated"));
+    image_close(&whole);
+    picture_free(&jpeg);
+}
+
+// Between two scans there is nothing that libjpeg would show.
+static void i04_jpeg_truncated_between_scans_has_no_row(void **state)
+{
+    (void)state;
+    struct jpeg_kind kind = {.channels = 3, .is_progressive = true};
+    struct picture jpeg = jpeg_of(40, 30, kind, noise);
+    size_t table = find_marker(&jpeg, 0xc4, 4);
+    assert_true(table > 0);
+    struct image image;
+    vkclip_error err;
+    vkclip_image wanted = {.bytes = jpeg.bytes, .byte_count = table + 5, .allows_truncated = true};
+    assert_false(try_reading(wanted, &image, &err));
+    assert_non_null(strstr(err.message, "no row can be read"));
+    wanted.byte_count = table;
+    assert_true(try_reading(wanted, &image, &err));
+    image_close(&image);
+    picture_free(&jpeg);
+}
+
 static void i04_damaged_jpeg_never_crashes(void **state)
 {
     (void)state;
-    expect_damage_survived(jpeg_of(17, 9, (struct jpeg_kind){.channels = 3}, noise));
+    static const uint8_t rotated[] = "Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06"
+                                     "\0\0\0\0\0";
+    struct jpeg_kind turned = {.channels = 3, .exif = rotated, .exif_bytes = sizeof rotated - 1};
+    expect_damage_survived(jpeg_of(17, 9, turned, noise));
     expect_damage_survived(
         jpeg_of(17, 9, (struct jpeg_kind){.channels = 3, .is_progressive = true}, noise));
     expect_damage_survived(
         jpeg_of(17, 9, (struct jpeg_kind){.channels = 1, .is_arithmetic = true}, noise));
-}
-
-// The offset of the nth marker of a kind, or 0.
-static size_t find_marker(const struct picture *jpeg, uint8_t marker, int nth)
-{
-    for (size_t i = 2; i + 1 < jpeg->byte_count; i++)
-        if (jpeg->bytes[i] == 0xff && jpeg->bytes[i + 1] == marker && nth-- == 0)
-            return i;
-    return 0;
 }
 
 static void i04_jpeg_of_80000_scans_is_refused(void **state)
@@ -438,6 +523,8 @@ int main(void)
         cmocka_unit_test(i03_png_with_a_compressed_text_bomb_is_refused),
         cmocka_unit_test(i03_damaged_png_never_crashes),
         cmocka_unit_test(i04_truncated_jpeg_is_refused_at_every_byte),
+        cmocka_unit_test(i04_truncated_jpeg_is_taken_as_far_as_it_goes_when_allowed),
+        cmocka_unit_test(i04_jpeg_truncated_between_scans_has_no_row),
         cmocka_unit_test(i04_damaged_jpeg_never_crashes),
         cmocka_unit_test(i04_jpeg_of_80000_scans_is_refused),
         cmocka_unit_test(i04_jpeg_with_entropy_data_missing_is_refused),

@@ -1,6 +1,6 @@
 // Defends the numbers of every kernel: the cases of src/verify, which 'vkclip verify' runs for the
 // variant a device gets, here in both precisions where the device has them, and with the tiles of
-// both kinds of device.
+// both kinds of device; the small ones are hardware's for few rows.
 #include "test.h"
 
 #include "verify/cases.h"
@@ -10,12 +10,12 @@ static struct gpu *gpu;
 static const struct variant {
     const char *name;
     vkclip_precision precision;
-    vkclip_device_kind kind;
+    enum kernels_tiles tiles;
 } variants[] = {
-    {"fp32, software tiles", VKCLIP_PRECISION_FP32, VKCLIP_DEVICE_SOFTWARE},
-    {"fp32, hardware tiles", VKCLIP_PRECISION_FP32, VKCLIP_DEVICE_DISCRETE},
-    {"fp16, software tiles", VKCLIP_PRECISION_FP16, VKCLIP_DEVICE_SOFTWARE},
-    {"fp16, hardware tiles", VKCLIP_PRECISION_FP16, VKCLIP_DEVICE_DISCRETE},
+    {"fp32, software tiles", VKCLIP_PRECISION_FP32, TILES_SOFTWARE},
+    {"fp32, hardware tiles", VKCLIP_PRECISION_FP32, TILES_HARDWARE},
+    {"fp16, software tiles", VKCLIP_PRECISION_FP16, TILES_SOFTWARE},
+    {"fp16, hardware tiles", VKCLIP_PRECISION_FP16, TILES_HARDWARE},
 };
 
 struct count {
@@ -41,8 +41,8 @@ static void run(const struct variant *variant, uint32_t head_dim, enum case_grou
     struct rig rig;
     vkclip_error err;
     printf("%s, heads of %u:\n", variant->name, head_dim);
-    if (!rig_init(&rig, gpu, &(struct kernels_params){variant->precision, variant->kind, head_dim},
-                  (struct rig_report){count_result, &count}, &err))
+    const struct kernels_params params = {variant->precision, variant->tiles, head_dim, true, true};
+    if (!rig_init(&rig, gpu, &params, (struct rig_report){count_result, &count}, &err))
         fail_msg("%s", err.message);
     bool is_run = cases_run(&rig, group, &err);
     rig_finish(&rig);
@@ -79,7 +79,7 @@ static void linear_matches_reference_at_the_models_depth(void **state)
     run_every_variant(CASES_LINEAR_DEPTH);
 }
 
-static void gelu_is_the_exact_one(void **state)
+static void gelu_and_quick_gelu_match_reference(void **state)
 {
     (void)state;
     run_every_variant(CASES_GELU);
@@ -101,6 +101,18 @@ static void attention_matches_reference_on_ragged_lengths(void **state)
 {
     (void)state;
     run_every_variant(CASES_ATTENTION);
+}
+
+static void causal_attention_matches_reference(void **state)
+{
+    (void)state;
+    run_every_variant(CASES_ATTENTION_CAUSAL);
+}
+
+static void mean_matches_reference(void **state)
+{
+    (void)state;
+    run_every_variant(CASES_MEAN);
 }
 
 static void attention_matches_reference_for_other_heads(void **state)
@@ -130,7 +142,11 @@ static void linear_of_mismatched_columns_is_refused(void **state)
     struct kernels kernels = {0};
     vkclip_error err;
     if (!kernels_init(&kernels, gpu,
-                      &(struct kernels_params){VKCLIP_PRECISION_FP32, VKCLIP_DEVICE_SOFTWARE, 64},
+                      &(struct kernels_params){
+                          .precision = VKCLIP_PRECISION_FP32,
+                          .tiles = TILES_SOFTWARE,
+                          .head_dim = 64,
+                      },
                       &err))
         fail_msg("%s", err.message);
     struct plan *plan = plan_create(&kernels, &(struct plan_limits){1, 8, 8}, 1.0);
@@ -171,11 +187,13 @@ int main(void)
         cmocka_unit_test(linear_matches_reference_on_ragged_sizes),
         cmocka_unit_test(linear_matches_reference_with_every_ending),
         cmocka_unit_test(linear_matches_reference_at_the_models_depth),
-        cmocka_unit_test(gelu_is_the_exact_one),
+        cmocka_unit_test(gelu_and_quick_gelu_match_reference),
         cmocka_unit_test(layernorm_matches_reference),
         cmocka_unit_test(normalize_matches_reference),
         cmocka_unit_test(attention_matches_reference_on_ragged_lengths),
+        cmocka_unit_test(causal_attention_matches_reference),
         cmocka_unit_test(attention_matches_reference_for_other_heads),
+        cmocka_unit_test(mean_matches_reference),
         cmocka_unit_test(patchify_matches_reference),
         cmocka_unit_test(embed_tokens_matches_reference),
         cmocka_unit_test(linear_of_mismatched_columns_is_refused),

@@ -52,7 +52,15 @@ static VkResult read_newer_structure(struct device *device)
     return VK_SUCCESS;
 }
 
-// Everything the profile says in numbers, at both doors.
+static bool are_of_profile(const VkPhysicalDeviceProperties *properties)
+{
+    return properties->apiVersion == VK_API_VERSION_1_1 &&
+           properties->limits.maxComputeSharedMemorySize == 16384 &&
+           properties->limits.maxPerStageDescriptorStorageBuffers == 4 &&
+           properties->limits.minStorageBufferOffsetAlignment == 256;
+}
+
+// What the profile says in numbers, at both doors.
 static VkResult read_limits(struct device *device)
 {
     VkPhysicalDeviceSubgroupProperties subgroup = {
@@ -68,15 +76,12 @@ static VkResult read_limits(struct device *device)
     vkGetPhysicalDeviceMemoryProperties(device->physical, &memory);
     vkGetPhysicalDeviceQueueFamilyProperties(device->physical, &family_count, families);
     MUST(vkEnumerateDeviceExtensionProperties(device->physical, NULL, &extension_count, NULL));
-    bool is_right =
-        memcmp(&one, &two.properties, sizeof one) == 0 && one.apiVersion == VK_API_VERSION_1_1 &&
-        one.limits.maxComputeSharedMemorySize == 16384 &&
-        one.limits.maxPerStageDescriptorStorageBuffers == 4 &&
-        one.limits.minStorageBufferOffsetAlignment == 256 && subgroup.subgroupSize == 1 &&
-        subgroup.supportedOperations == VK_SUBGROUP_FEATURE_BASIC_BIT &&
-        memory.memoryHeapCount == 1 && memory.memoryHeaps[0].size == 512u << 20 &&
-        memory.memoryTypeCount == 2 && family_count == 1 && families[0].timestampValidBits == 0 &&
-        extension_count == 0;
+    bool is_right = are_of_profile(&one) && are_of_profile(&two.properties) &&
+                    subgroup.subgroupSize == 1 &&
+                    subgroup.supportedOperations == VK_SUBGROUP_FEATURE_BASIC_BIT &&
+                    memory.memoryHeapCount == 1 && memory.memoryHeaps[0].size == 512u << 20 &&
+                    memory.memoryTypeCount == 2 && family_count == 1 &&
+                    families[0].timestampValidBits == 0 && extension_count == 0;
     return is_right ? VK_SUCCESS : VK_ERROR_UNKNOWN;
 }
 

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Runs tools/matrix.sh on rows made up here: what was not run never counts as passed, what failed always fails.
+Gives tools/matrix/statistics.py pipelines and a driver's statistics, made up too.
 
 Standard library only. Prints one line a case, as cmocka does.
 """
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -117,10 +119,105 @@ end_row"""}).rows["a"]["lines"]
     assert cells[1]["messages"] == "FAILED: 1" and cells[2]["messages"] == "0"
 
 
+# ---- statistics of compilers -------------------------------------------------------------------
+
+# Two kernels by their constants. What follows a module's head of five words and a capability is all that is marked.
+CONSTANTS = {"linear": (64, 4, 4), "attention": (64, 64)}
+BODIES = {kernel: struct.pack("<6I", 5 << 16 | 54, *range(i, i + 4), 1 << 16 | 56)
+          for i, kernel in enumerate(CONSTANTS)}
+
+
+def told(kernel, *statistics, body=None):
+    """A line as tests/layer/statistics.c writes it."""
+    mark = 0xcbf29ce484222325
+    for byte in body or BODIES[kernel]:
+        mark = (mark ^ byte) * 0x100000001b3 % 2**64
+    constants = " ".join(map(str, CONSTANTS[kernel]))
+    return "\t".join((f"{mark:016x}", constants, *(("compute", "16", *statistics) if statistics else ())))
+
+
+class Statistics:
+    """What tools/matrix/statistics.py said of some lines."""
+
+    def __init__(self, *lines, options=()):
+        with tempfile.TemporaryDirectory() as folder:
+            listed = []
+            for kernel, body in BODIES.items():
+                with open(os.path.join(folder, kernel + ".spv"), "wb") as file:
+                    file.write(struct.pack("<7I", *range(5), 2 << 16 | 17, 1) + body)
+                with open(os.path.join(folder, kernel + ".spv.constants"), "w", encoding="ascii") as file:
+                    file.writelines(f"{constant}\n" for constant in CONSTANTS[kernel])
+                listed.append(f"fp32-hardware\t{len(listed)}-{kernel}\t{kernel}.spv\n")
+            with open(os.path.join(folder, "pipelines.tsv"), "w", encoding="ascii") as file:
+                file.writelines(listed)
+            with open(os.path.join(folder, "told"), "w", encoding="ascii") as file:
+                file.writelines(line + "\n" for line in lines)
+            done = subprocess.run((sys.executable, os.path.join(REPOSITORY, "tools/matrix/statistics.py"),
+                                   "--pipelines", folder, "--precision", "fp32", *options,
+                                   "--table", os.path.join(folder, "table"), os.path.join(folder, "told")),
+                                  check=False, timeout=60, capture_output=True, text=True)
+            self.status, self.out = done.returncode, done.stdout.strip()
+            with open(os.path.join(folder, "table"), encoding="utf-8") as file:
+                self.table = file.read()
+
+
+GOOD_LINEAR = told("linear", "Instructions=30", "Spills=0")
+GOOD_ATTENTION = told("attention", "Instructions=12", "Spills=0")
+
+
+def compilers_that_spill_nothing_pass():
+    # Two engines make the same pipelines twice; what the driver does not name is not shown.
+    said = Statistics(GOOD_LINEAR, GOOD_ATTENTION, GOOD_LINEAR)
+    assert said.status == 0 and said.out == "2 pipelines, 42 instructions, 0 spills", said.out
+    assert "| kernel | constants | subgroup | Instructions | Spills |" in said.table
+    assert "| 0-linear | 64 4 4 | 16 | 30 | 0 |" in said.table
+
+
+def a_spill_fails_whatever_its_name():
+    for name in ("Spilled VGPRs", "Spills to memory", "Fills from memory", "STP Count", "LDP Count", "TMU Spills",
+                 "TMU Fills", "Spill count", "Spills", "Fills", "Fills of another name"):
+        said = Statistics(GOOD_LINEAR, told("attention", "Spilled SGPRs=0", f"{name}=3"))
+        assert said.status == 1 and f"1-attention spills: 3 {name}; 2 pipelines" in said.out, said.out
+
+
+def a_spill_of_the_kernel_named_is_accepted():
+    spilling = told("attention", "Spills=3")
+    assert Statistics(GOOD_LINEAR, spilling, options=("--spilling", "linear")).status == 1
+    said = Statistics(GOOD_LINEAR, spilling, options=("--spilling", "attention"))
+    assert said.status == 0 and said.out.endswith("1-attention spills: 3 Spills"), said.out
+
+
+def scratch_is_for_the_results_of_linear_alone():
+    for name, most in (("Scratch size", 64), ("SLM size", 64), ("Spill Size", 64 * 16)):
+        assert Statistics(told("linear", "Spills=0", f"{name}={most}"), GOOD_ATTENTION).status == 0
+        assert Statistics(told("linear", "Spills=0", f"{name}={most + 1}"), GOOD_ATTENTION).status == 1
+        assert Statistics(GOOD_LINEAR, told("attention", "Spills=0", f"{name}=4")).status == 1
+
+
+def silence_about_spills_is_not_a_pass():
+    for line in (told("attention"), told("attention", "Instructions=12", "Scratch=0")):
+        said = Statistics(GOOD_LINEAR, line, options=("--spilling", "attention"))
+        assert said.status == 1 and "1-attention: nothing is told of spills" in said.out, said.out
+
+
+def a_missing_pipeline_fails():
+    said = Statistics(GOOD_ATTENTION)
+    assert said.status == 1 and "no 0-linear" in said.out, said.out
+    assert Statistics().status == 1
+
+
+def a_foreign_pipeline_fails():
+    said = Statistics(GOOD_LINEAR, GOOD_ATTENTION, told("linear", "Spills=0", body=b"other"))
+    assert said.status == 1 and "none of the program's" in said.out, said.out
+
+
 CASES = (what_ran_passes, what_cannot_run_is_not_run_and_says_why, what_cannot_go_on_has_not_passed,
          a_failed_cell_fails, a_failed_cell_fails_whatever_the_status, a_failed_command_fails,
          a_check_that_dies_fails, a_row_that_says_nothing_fails, one_failure_fails_all, quick_runs_quick_rows_alone,
-         what_an_earlier_run_saw_is_forgotten, no_test_and_no_message_is_not_a_pass)
+         what_an_earlier_run_saw_is_forgotten, no_test_and_no_message_is_not_a_pass,
+         compilers_that_spill_nothing_pass, a_spill_fails_whatever_its_name, a_spill_of_the_kernel_named_is_accepted,
+         scratch_is_for_the_results_of_linear_alone, silence_about_spills_is_not_a_pass, a_missing_pipeline_fails,
+         a_foreign_pipeline_fails)
 
 
 def main():

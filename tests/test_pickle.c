@@ -149,7 +149,7 @@ static void *nest(void *unused)
     struct weights weights;
     vkclip_error error = {0};
     struct scratch_file scratch;
-    archive_whole(&archive, &pickle, storage, sizeof storage);
+    archive_whole(&archive, &pickle, stored, sizeof stored);
     scratch_init(&scratch, archive.file.at, archive.file.count);
     bool is_open = weights_open(&weights, scratch.path, &error);
     scratch_finish(&scratch);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
+#include "host/mojibake.h"
 #include "host/text_clean.h"
 
 // Cleans one line after others and compares the result as UTF-8.
@@ -26,7 +27,8 @@ static void check_with(struct text_cleaner *cleaner, const char *text, size_t by
 
 static void check(const char *text, const char *want)
 {
-    struct text_cleaner cleaner = {0};
+    struct text_cleaner cleaner;
+    text_cleaner_init(&cleaner);
     check_with(&cleaner, text, strlen(text), want);
     text_cleaner_finish(&cleaner);
 }
@@ -150,17 +152,59 @@ static void an_angle_bracket_turns_the_first_decoding_off_for_all_lines_to_come(
 {
     (void)state;
     check("<b> &amp;amp;amp;", "<b> &amp;");
-    struct text_cleaner cleaner = {0};
+    struct text_cleaner cleaner;
+    text_cleaner_init(&cleaner);
     check_with(&cleaner, "&amp;amp;amp;\n", 14, "&");
     check_with(&cleaner, "a < b\n", 6, "a < b");
     check_with(&cleaner, "&amp;amp;amp;\n", 14, "&amp;");
     text_cleaner_finish(&cleaner);
 }
 
-static void mojibake_is_left_alone(void **state)
+static void mojibake_is_repaired(void **state)
 {
     (void)state;
-    check("sch\xc3\x83\xc2\xb6n", "sch\xc3\x83\xc2\xb6n");
+    check("sch\xc3\x83\xc2\xb6n", "sch\xc3\xb6n");
+    check("sch\xc3\x83\xc6\x92\xc3\x82\xc2\xb6n", "sch\xc3\xb6n"); // twice
+    check("\xe2\x88\x9a\xc2\xa9", "\xc3\xa9");                     // read as MacRoman
+    check("na\xc3\xafve, na\xc3\x83\xc2\xafve \xe8\x82\xba",
+          "na\xc3\xafve, na\xc3\xafve \xe8\x82\xba");
+    check("voil\xc3\x83 le travail", "voil\xc3\xa0 le travail"); // the no-break space is lost
+    check("\xc3\xa2\xe2\x82\xac\xef\xbf\xbd", "\xef\xbf\xbd");   // a byte is lost
+    // CESU-8, and what ftfy makes of a line end after C0.
+    check("\xc3\xad\xc2\xa0\xc2\xbd\xc3\xad\xc2\xb8\xc2\xad", "\xf0\x9f\x98\xad");
+    check("\xc3\x83\xc2\xa9\xc3\x80\nb", "\xc3\xa9"
+                                         "b");
+}
+
+static void letters_that_are_meant_stay(void **state)
+{
+    (void)state;
+    check("10 \xc2\xb5m \xc2\xb1 2, \xc2\xa9 \xc3\x85",
+          "10 \xc2\xb5m \xc2\xb1 2, \xc2\xa9 \xc3\x85");
+    check("S\xc3\x83O \xc3\x82me", "S\xc3\x83O \xc3\x82me");
+    check("\xc2\xbd\xc3\x83\xc2\xa9", "\xc2\xbd\xc3\x83\xc2\xa9"); // part of a garble
+}
+
+// Each \x83 costs ftfy a round over the whole text. Here rounds end when the budget does.
+static void nested_texts_are_repaired_as_deep_as_the_budget_goes(void **state)
+{
+    (void)state;
+    struct points text = {0};
+    points_push(&text, 0xc3);
+    for (int i = 0; i < 999; i++)
+        points_push(&text, 0x83);
+    size_t budget = 1000 * 1000;
+    mojibake_repair(&text, &budget);
+    assert_int_equal(text.count, 1);
+    assert_int_equal(text.at[0], 0xc3);
+
+    for (int i = 0; i < 999; i++)
+        points_push(&text, 0x83);
+    budget = 10000;
+    mojibake_repair(&text, &budget);
+    printf("%zu of 1000 points left, %zu of 10000 points of budget\n", text.count, budget);
+    assert_true(text.count > 985 && text.count < 1000 && budget < 1000);
+    points_finish(&text);
 }
 
 static void t03_invalid_utf8_becomes_replacement_characters(void **state)
@@ -205,7 +249,9 @@ int main(void)
         cmocka_unit_test(numeric_entities_follow_html5),
         cmocka_unit_test(hidden_entities_are_decoded_to_the_fixed_point),
         cmocka_unit_test(an_angle_bracket_turns_the_first_decoding_off_for_all_lines_to_come),
-        cmocka_unit_test(mojibake_is_left_alone),
+        cmocka_unit_test(mojibake_is_repaired),
+        cmocka_unit_test(letters_that_are_meant_stay),
+        cmocka_unit_test(nested_texts_are_repaired_as_deep_as_the_budget_goes),
         cmocka_unit_test(t03_invalid_utf8_becomes_replacement_characters),
         cmocka_unit_test(long_runs_of_marks_are_ordered_as_short_ones),
     };

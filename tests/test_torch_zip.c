@@ -7,7 +7,7 @@ static void build_tensor(struct archive *archive, const struct pickle_tensor *te
 {
     struct bytes pickle = {0};
     pickle_whole(&pickle, "w", tensor);
-    archive_whole(archive, &pickle, storage, sizeof storage);
+    archive_whole(archive, &pickle, stored, sizeof stored);
     bytes_finish(&pickle);
 }
 
@@ -53,7 +53,7 @@ static void tied_tensors_and_rows_of_a_storage_are_read(void **state)
     pickle_name(&pickle, "module.b");
     pickle_rebuilt(&pickle, &row);
     put_text(&pickle, "u.");
-    archive_whole(&archive, &pickle, storage, sizeof storage);
+    archive_whole(&archive, &pickle, stored, sizeof stored);
     open_bytes(&weights, archive.file.at, archive.file.count);
     assert_int_equal(weights.count, 2);
     expect_values(&weights, "a", storage, 6);
@@ -89,7 +89,7 @@ static void an_outer_dict_is_taken_off(void **state)
                           "ccollections\nOrderedDict\n)R\x87Rs}");
         pickle_name(&pickle, "_metadata");
         put_text(&pickle, "]NasbU\x01xNu.");
-        archive_whole(&archive, &pickle, storage, sizeof storage);
+        archive_whole(&archive, &pickle, stored, sizeof stored);
         open_bytes(&weights, archive.file.at, archive.file.count);
         assert_int_equal(weights.count, 1);
         expect_values(&weights, "w", storage, 6);
@@ -115,21 +115,21 @@ static void m07_unaligned_data_is_read(void **state)
 static void m17_every_float_type_is_widened(void **state)
 {
     (void)state;
-    static const uint16_t halves[4] = {0x3c00, 0xc000, 0x0001, 0x7c00};
     static const float half_values[4] = {1.0f, -2.0f, 0x1p-24f, INFINITY};
-    static const uint16_t brains[4] = {0x3f80, 0xc000, 0x0001, 0x7f80};
     static const float brain_values[4] = {1.0f, -2.0f, 0x1p-133f, INFINITY};
-    static const double doubles[4] = {1.0, -2.0, 0.1, 1e300};
     static const float double_values[4] = {1.0f, -2.0f, 0.1f, INFINITY};
     const struct {
         const char *type;
-        const void *stored;
-        size_t stored_bytes;
+        size_t bytes;
+        uint64_t numbers[4];
         const float *values;
     } cases[] = {
-        {"HalfStorage", halves, sizeof halves, half_values},
-        {"BFloat16Storage", brains, sizeof brains, brain_values},
-        {"DoubleStorage", doubles, sizeof doubles, double_values},
+        {"HalfStorage", 2, {0x3c00, 0xc000, 0x0001, 0x7c00}, half_values},
+        {"BFloat16Storage", 2, {0x3f80, 0xc000, 0x0001, 0x7f80}, brain_values},
+        {"DoubleStorage",
+         8,
+         {0x3ff0000000000000, 0xc000000000000000, 0x3fb999999999999a, 0x7e37e43c8800759c},
+         double_values},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct pickle_tensor tensor = {
@@ -140,16 +140,19 @@ static void m17_every_float_type_is_widened(void **state)
             .shape = {4},
             .strides = {1},
         };
-        struct bytes pickle = {0};
+        struct bytes pickle = {0}, numbers = {0};
         struct archive archive = {0};
         struct weights weights;
+        for (size_t k = 0; k < 4; k++)
+            put_number(&numbers, cases[i].numbers[k], cases[i].bytes);
         pickle_whole(&pickle, "w", &tensor);
-        archive_whole(&archive, &pickle, cases[i].stored, cases[i].stored_bytes);
+        archive_whole(&archive, &pickle, numbers.at, numbers.count);
         open_bytes(&weights, archive.file.at, archive.file.count);
         expect_values(&weights, "w", cases[i].values, 4);
         weights_close(&weights);
         archive_finish(&archive);
         bytes_finish(&pickle);
+        bytes_finish(&numbers);
     }
 }
 
@@ -186,7 +189,7 @@ static void m17_other_types_and_byte_orders_are_refused(void **state)
         pickle_whole(&pickle, "w", &matrix);
         archive_add(&archive, "x/data.pkl", pickle.at, pickle.count);
         archive_add(&archive, "x/byteorder", orders[i], strlen(orders[i]));
-        archive_add(&archive, "x/data/0", storage, sizeof storage);
+        archive_add(&archive, "x/data/0", stored, sizeof stored);
         archive_end(&archive);
         bytes_finish(&pickle);
         expect_archive_refused(&archive, "big-endian");

@@ -61,13 +61,13 @@ static bool check_towers(const struct setup *setup)
     golden_open(&golden, setup->golden);
     assert_int_equal(golden.width, vkclip_model_get_facts(model)->embedding_width);
 
-    const char *paths[GOLDEN_MOST_PICTURES];
+    vkclip_image pictures[GOLDEN_MOST_PICTURES];
     for (uint32_t i = 0; i < golden.picture_count; i++)
-        paths[i] = golden.pictures[i];
+        pictures[i] = (vkclip_image){.path = golden.pictures[i]};
     float *images = malloc(GOLDEN_MOST_PICTURES * golden.width * sizeof *images);
     float *texts = malloc(GOLDEN_MOST_TEXTS * golden.width * sizeof *texts);
     char what[128];
-    if (!vkclip_embed_image_files(engine, paths, golden.picture_count, images, NULL, &err))
+    if (!vkclip_embed_images(engine, pictures, golden.picture_count, images, NULL, &err))
         fail_msg("%s", err.message);
     snprintf(what, sizeof what, "%s, images", setup->name);
     golden_check(what, images, golden.image_embeddings, golden.picture_count, golden.width,
@@ -148,6 +148,53 @@ static void demo_texts_match_open_clip_from_strings(void **state)
 
 // ---- the rest of the API ----------------------------------------------------------------------
 
+static void fill_with_noise(uint8_t *bytes, size_t count)
+{
+    uint32_t noise = 7;
+    for (size_t i = 0; i < count; i++) {
+        noise ^= noise << 13, noise ^= noise >> 17, noise ^= noise << 5;
+        bytes[i] = (uint8_t)(noise >> 24);
+    }
+}
+
+// The same 8 x 8 greys in 8 bits and, as 257 times as much, in 16: a window over all 16 bits makes
+// them one picture. What cannot be read between them costs the others nothing.
+static void images_in_memory_are_embedded_as_their_options_say(void **state)
+{
+    (void)state;
+    uint8_t shallow[11 + 64] = "P5 8 8 255\n", deep[13 + 128] = "P5 8 8 65535\n", greys[64];
+    fill_with_noise(greys, sizeof greys);
+    memcpy(shallow + 11, greys, sizeof greys);
+    for (size_t i = 0; i < sizeof greys; i++)
+        deep[13 + 2 * i] = deep[14 + 2 * i] = greys[i];
+    const vkclip_image images[] = {
+        {.path = "shallow", .bytes = shallow, .byte_count = sizeof shallow},
+        {.path = "cut", .bytes = shallow, .byte_count = 40},
+        {.path = "white", .bytes = deep, .byte_count = sizeof deep},
+        {.path = "deep",
+         .bytes = deep,
+         .byte_count = sizeof deep,
+         .window = VKCLIP_WINDOW_LINEAR,
+         .window_center = 32768,
+         .window_width = 65536},
+    };
+    vkclip_model *model;
+    vkclip_engine *engine = open_engine("tools/demo/model", VKCLIP_PRECISION_FP32, 4, &model);
+    const size_t width = vkclip_model_get_facts(model)->embedding_width;
+    float *embeddings = calloc(COUNT(images) * width, sizeof *embeddings);
+    vkclip_error errors[COUNT(images)];
+    assert_non_null(embeddings);
+    assert_true(vkclip_embed_images(engine, images, COUNT(images), embeddings, errors, NULL));
+    for (size_t i = 0; i < COUNT(images); i++)
+        assert_true(errors[i].status == (i == 1 ? VKCLIP_ERROR_FILE : VKCLIP_OK));
+    assert_non_null(strstr(errors[1].message, "cut: "));
+    assert_memory_equal(embeddings, embeddings + 3 * width, width * sizeof *embeddings);
+    assert_memory_not_equal(embeddings, embeddings + 2 * width, width * sizeof *embeddings);
+    free(embeddings);
+    vkclip_engine_destroy(engine);
+    vkclip_model_close(model);
+}
+
 // Several templates: the mean of the unit vectors, made a unit vector again.
 static void templates_are_averaged_as_open_clip_does(void **state)
 {
@@ -218,6 +265,9 @@ static void c4_null_arguments_are_refused(void **state)
     assert_null(vkclip_engine_create(NULL, &(vkclip_engine_params){0}, &err));
     assert_int_equal(err.status, VKCLIP_ERROR_ARGUMENT);
     assert_false(vkclip_embed_pixels(engine, NULL, 1, out, &err));
+    assert_int_equal(err.status, VKCLIP_ERROR_ARGUMENT);
+    assert_false(vkclip_embed_images(engine, NULL, 1, out, NULL, &err));
+    assert_false(vkclip_embed_images(engine, &(vkclip_image){0}, 1, out, NULL, &err));
     assert_int_equal(err.status, VKCLIP_ERROR_ARGUMENT);
     assert_false(vkclip_embed_texts(engine, &none, 0, out, &err));
     assert_false(vkclip_embed_texts(engine, &none, 1, out, &err));
@@ -352,6 +402,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(demo_model_matches_open_clip),
         cmocka_unit_test(demo_model_in_fp16_matches_open_clip),
         cmocka_unit_test(demo_texts_match_open_clip_from_strings),
+        cmocka_unit_test(images_in_memory_are_embedded_as_their_options_say),
         cmocka_unit_test(templates_are_averaged_as_open_clip_does),
         cmocka_unit_test(profiling_names_every_kernel_and_changes_nothing),
         cmocka_unit_test(c4_null_arguments_are_refused),

@@ -6,7 +6,7 @@ static void refuse_bytes(const char *bytes, size_t byte_count, const char *reaso
 {
     write_file(bytes, byte_count);
     vkclip_error err = {0};
-    assert_null(wordpiece_create(file_name, &err));
+    assert_null(wordpiece_create(file_name, true, &err));
     assert_int_equal(err.status, VKCLIP_ERROR_FILE);
     if (!strstr(err.message, reason) || !strstr(err.message, file_name))
         print_error("got '%s', expected '%s'\n", err.message, reason);
@@ -59,7 +59,7 @@ static void v01_vocabularies_of_absurd_size_are_refused(void **state)
     assert_non_null(lines);
     for (size_t i = 0; i < byte_count; i++)
         lines[i] = i % 2 ? '\n' : 'a';
-    refuse_bytes(lines, byte_count, "line 1048577 is beyond the 1048576 tokens accepted");
+    refuse_bytes(lines, byte_count, "line 1048577 is beyond the 1048576 accepted");
     memset(lines, 'a', byte_count);
     refuse_bytes(lines, byte_count, "line 1 has 20000000 bytes");
     free(lines);
@@ -67,7 +67,7 @@ static void v01_vocabularies_of_absurd_size_are_refused(void **state)
     write_file("a", 1);
     assert_int_equal(truncate(file_name, (off_t)1 << 30), 0); // one line of 1 GB
     vkclip_error err;
-    assert_null(wordpiece_create(file_name, &err));
+    assert_null(wordpiece_create(file_name, true, &err));
     assert_non_null(strstr(err.message, "at most 67108864 are accepted"));
 }
 
@@ -89,10 +89,10 @@ static void a_missing_vocabulary_is_named(void **state)
 {
     (void)state;
     vkclip_error err;
-    assert_null(wordpiece_create("/nonexistent/vocab.txt", &err));
+    assert_null(wordpiece_create("/nonexistent/vocab.txt", true, &err));
     assert_int_equal(err.status, VKCLIP_ERROR_FILE);
     assert_non_null(strstr(err.message, "/nonexistent/vocab.txt"));
-    assert_null(wordpiece_create("/tmp", NULL));
+    assert_null(wordpiece_create("/tmp", true, NULL));
 }
 
 // ---- tokenizer.json ---------------------------------------------------------------------------

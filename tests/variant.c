@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -107,7 +108,7 @@ void variant_append_empty(struct variant *variant, const char *tensor, const cha
     memcpy(variant->weights + brace, entry, entry_bytes);
     variant->weights_bytes += entry_bytes;
     for (int i = 0; i < 8; i++)
-        variant->weights[i] = (unsigned char)((header + entry_bytes) >> 8 * i);
+        variant->weights[i] = (unsigned char)((uint64_t)(header + entry_bytes) >> 8 * i);
 }
 
 void variant_fill(struct variant *variant, const char *tensor, float value)
@@ -119,8 +120,10 @@ void variant_fill(struct variant *variant, const char *tensor, float value)
     char *rest;
     size_t begin = strtoul(offsets, &rest, 10), end = strtoul(rest + 1, NULL, 10);
     unsigned char *data = variant->weights + 8 + header_bytes(variant);
-    for (size_t i = begin; i < end; i += sizeof value)
-        memcpy(data + i, &value, sizeof value);
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    for (size_t i = begin; i < end; i++)
+        data[i] = (unsigned char)(bits >> (i - begin) % 4 * 8);
 }
 
 void variant_write(const struct variant *variant, const char *name, const char *text)

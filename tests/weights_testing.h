@@ -60,7 +60,7 @@ static inline void open_bytes(struct weights *weights, const void *content, size
 
 // Reads a whole tensor of at most 16 floats.
 static inline void expect_values(const struct weights *weights, const char *name,
-                                 const float *wanted, uint64_t count)
+                                 const float *wanted, size_t count)
 {
     float values[16];
     vkclip_error error = {0};
@@ -71,8 +71,10 @@ static inline void expect_values(const struct weights *weights, const char *name
     assert_memory_equal(values, wanted, count * sizeof *values);
 }
 
-// What archives hold in data/0.
+// What archives hold in data/0, and how it lies there.
 static const float storage[6] = {1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 6.0f};
+static const uint8_t stored[] = {0, 0, 0x80, 0x3f, 0, 0, 0,    0x40, 0, 0, 0x40, 0x40,
+                                 0, 0, 0x80, 0x40, 0, 0, 0xa0, 0x40, 0, 0, 0xc0, 0x40};
 
 // [2, 3] over the whole storage.
 static const struct pickle_tensor matrix = {

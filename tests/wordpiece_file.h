@@ -24,7 +24,7 @@ static inline struct wordpiece *read_bytes(const char *bytes, size_t byte_count)
 {
     write_file(bytes, byte_count);
     vkclip_error err = {0};
-    struct wordpiece *wordpiece = wordpiece_create(file_name, &err);
+    struct wordpiece *wordpiece = wordpiece_create(file_name, true, &err);
     assert_string_equal(err.message, "");
     assert_non_null(wordpiece);
     return wordpiece;

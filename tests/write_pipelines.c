@@ -1,8 +1,9 @@
 // write_pipelines FOLDER: every pipeline the program creates, as a driver is given it.
 //
-// Writes FOLDER/PRECISION-KIND-NUMBER-KERNEL.spv, and the specialization constants beside it as
+// Writes FOLDER/PRECISION-TILES-NUMBER-KERNEL.spv, and the specialization constants beside it as
 // .constants, one a line. No driver is needed: the calls that create pipelines are answered here.
-// What several kinds of devices are given alike is written once.
+// What several kinds of devices are given alike is written once: FOLDER/pipelines.tsv says of each
+// pipeline of each PRECISION-TILES where it is.
 #include "gpu/internal.h"
 #include "model/kernels.h"
 
@@ -16,7 +17,8 @@ static struct {
     size_t byte_count;
     uint32_t constants[8];
     uint32_t constant_count;
-} modules[2 * (VKCLIP_DEVICE_SOFTWARE + 1) * KERNEL_COUNT];
+    char name[64]; // of the file
+} modules[2 * TILES_COUNT * KERNEL_COUNT];
 static uintptr_t module_count; // a handle is an index + 1, of modules and pipelines alike
 
 static VkResult VKAPI_CALL create_module(VkDevice device, const VkShaderModuleCreateInfo *info,
@@ -64,18 +66,20 @@ static void VKAPI_CALL destroy_pipeline(VkDevice device, VkPipeline pipeline,
     (void)device, (void)pipeline, (void)callbacks;
 }
 
-static bool is_written(uintptr_t module)
+// The first module that is the same.
+static uintptr_t find_module(uintptr_t module)
 {
-    for (uintptr_t i = 0; i < module; i++)
-        if (modules[i].byte_count == modules[module].byte_count &&
-            memcmp(modules[i].words, modules[module].words, modules[i].byte_count) == 0)
-            return true;
-    return false;
+    uintptr_t i = 0;
+    while (modules[i].byte_count != modules[module].byte_count ||
+           memcmp(modules[i].words, modules[module].words, modules[i].byte_count) != 0)
+        i++;
+    return i;
 }
 
-static bool write_module(const char *path, uintptr_t module)
+static bool write_module(const char *folder, uintptr_t module)
 {
-    char constants_path[600];
+    char path[512], constants_path[600];
+    snprintf(path, sizeof path, "%s/%s", folder, modules[module].name);
     snprintf(constants_path, sizeof constants_path, "%s.constants", path);
     FILE *file = fopen(path, "wb"), *constants = fopen(constants_path, "w");
     bool is_good =
@@ -91,12 +95,29 @@ static bool write_module(const char *path, uintptr_t module)
     return is_good;
 }
 
-static bool write_kernels(const char *folder, vkclip_precision precision, vkclip_device_kind kind)
+static bool write_pipeline(const char *folder, FILE *list, const char *set, enum kernel kernel,
+                           uintptr_t module)
 {
-    static const char *const kinds[] = {"other", "integrated", "discrete", "virtual", "software"};
-    const char *tier = precision == VKCLIP_PRECISION_FP16 ? "fp16" : "fp32";
+    const uintptr_t first = find_module(module);
+    if (first == module) {
+        snprintf(modules[module].name, sizeof modules[module].name, "%s-%d-%s.spv", set,
+                 (int)kernel, kernel_name(kernel));
+        if (!write_module(folder, module))
+            return false;
+    }
+    return fprintf(list, "%s\t%d-%s\t%s\n", set, (int)kernel, kernel_name(kernel),
+                   modules[first].name) > 0;
+}
+
+static bool write_kernels(const char *folder, FILE *list, vkclip_precision precision,
+                          enum kernels_tiles tiles)
+{
+    static const char *const names[] = {"software", "hardware", "small"};
+    char set[16];
+    snprintf(set, sizeof set, "%s-%s", precision == VKCLIP_PRECISION_FP16 ? "fp16" : "fp32",
+             names[tiles]);
     struct gpu gpu = {
-        .facts = {.name = "no device", .kind = kind, .has_fp16_storage = true},
+        .facts = {.name = "no device", .has_fp16_storage = true},
         .vk = {.vkCreateShaderModule = create_module,
                .vkCreateComputePipelines = create_pipelines,
                .vkDestroyShaderModule = destroy_module,
@@ -104,19 +125,14 @@ static bool write_kernels(const char *folder, vkclip_precision precision, vkclip
     };
     struct kernels kernels = {0};
     vkclip_error err;
-    bool is_good =
-        kernels_init(&kernels, &gpu, &(struct kernels_params){precision, kind, 64}, &err);
+    bool is_good = kernels_init(&kernels, &gpu,
+                                &(struct kernels_params){precision, tiles, 64, true, true}, &err);
     if (!is_good)
-        fprintf(stderr, "%s, %s: %s\n", tier, kinds[kind], err.message);
-    for (int i = 0; is_good && i < KERNEL_COUNT; i++) {
-        char path[512];
-        if (!kernels.pipelines[i])
-            continue;
-        const uintptr_t module = (uintptr_t)kernels.pipelines[i]->pipeline - 1;
-        snprintf(path, sizeof path, "%s/%s-%s-%d-%s.spv", folder, tier, kinds[kind], i,
-                 kernel_name((enum kernel)i));
-        is_good = is_written(module) || write_module(path, module);
-    }
+        fprintf(stderr, "%s: %s\n", set, err.message);
+    for (int i = 0; is_good && i < KERNEL_COUNT; i++)
+        if (kernels.pipelines[i])
+            is_good = write_pipeline(folder, list, set, (enum kernel)i,
+                                     (uintptr_t)kernels.pipelines[i]->pipeline - 1);
     kernels_finish(&kernels);
     return is_good;
 }
@@ -127,11 +143,18 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: write_pipelines FOLDER\n");
         return 2;
     }
-    for (int kind = VKCLIP_DEVICE_OTHER; kind <= VKCLIP_DEVICE_SOFTWARE; kind++)
-        if (!write_kernels(argv[1], VKCLIP_PRECISION_FP32, (vkclip_device_kind)kind) ||
-            !write_kernels(argv[1], VKCLIP_PRECISION_FP16, (vkclip_device_kind)kind))
-            return 1;
+    char path[512];
+    snprintf(path, sizeof path, "%s/pipelines.tsv", argv[1]);
+    FILE *list = fopen(path, "w");
+    bool is_good = list != NULL;
+    for (int tiles = 0; is_good && tiles < TILES_COUNT; tiles++)
+        is_good = write_kernels(argv[1], list, VKCLIP_PRECISION_FP32, (enum kernels_tiles)tiles) &&
+                  write_kernels(argv[1], list, VKCLIP_PRECISION_FP16, (enum kernels_tiles)tiles);
+    if (!list || fclose(list)) {
+        perror(path);
+        is_good = false;
+    }
     for (uintptr_t i = 0; i < module_count; i++)
         free(modules[i].words);
-    return 0;
+    return is_good ? 0 : 1;
 }

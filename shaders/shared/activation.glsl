@@ -1,4 +1,4 @@
-// activation.glsl: GELU in its exact form.
+// activation.glsl: GELU in its exact form, and OpenAI's approximation of it.
 // Needs: nothing.
 
 // erfc(t) for t >= 0 as u exp(-t^2 + p(u)), u = 1 / (1 + t / 2), p of degree 9: relative error
@@ -25,4 +25,10 @@ float gelu(float x)
 {
     const float tail = 0.5 * x * erfc_positive(abs(x) * 0.70710678);
     return x < 0.0 ? tail : x - tail;
+}
+
+// Source: open_clip transformer.py, QuickGELU. exp may overflow, and the result is -0 then.
+float quick_gelu(float x)
+{
+    return x / (1.0 + exp(-1.702 * x));
 }

@@ -24,28 +24,35 @@
 #define SPEC_IS_STAGED       4 // linear: tiles go through shared memory
 #define SPEC_LANES_PER_ROW   1 // layernorm, normalize: lanes that share a row, a power of two
 #define SPEC_HEAD_DIM        1 // attention: columns of a head, a multiple of 4
+#define SPEC_IS_CAUSAL       2 // attention: a query sees the keys up to its own
 
 // Linear weights [out, in] are stored in panels of this many outputs: panel, input, output.
 #define PANEL_COLS 32
 
-// Rows of every activation of a run: first the [CLS] row of each sequence, then the other rows
-// of one sequence after the other. What needs [CLS] alone, as the last layer does, is a prefix.
+// What linear ends with.
+#define ACTIVATION_NONE       0
+#define ACTIVATION_GELU       1 // the exact one
+#define ACTIVATION_QUICK_GELU 2 // x sigmoid(1.702 x)
+
+// Rows of every activation of a run: first one row of each sequence, the one its embedding is read
+// from ([CLS]; the last token where attention is causal), then the other rows of one sequence after
+// the other. What needs these alone, as the last layer does, is a prefix.
 #define ROWS_SEQUENCES 0
 #define ROWS_TOKENS    1
 
 // What changes from run to run; the uniform buffer at binding 4.
 struct run_counts {
     U32 sequences;
-    U32 tokens; // of all sequences, [CLS] rows included
+    U32 tokens; // of all sequences, the first rows included
 };
 
 // One workgroup's share of attention: queries of one sequence, in every head alike.
 struct attention_tile {
     U32 query_row;   // first row of queries
     U32 query_count; // at most one a lane
-    U32 cls_row;     // row of key 0 of the sequence
-    U32 body_row;    // row of key 1; the others follow
-    U32 key_count;   // [CLS] included
+    U32 head_row;    // the sequence's one row among the first
+    U32 body_row;    // its first row among the others, which follow
+    U32 key_count;   // of both
 };
 
 // A row of a text: which word, at which place.
@@ -61,8 +68,9 @@ struct linear_args {
     U32 scaled_cols; // so many outputs, from the first, are multiplied by scale
     F32 scale;
     U32 has_bias;
-    U32 has_gelu;
-    U32 adds; // y += instead of y =
+    U32 activation; // ACTIVATION_...
+    U32 has_gain;   // the bias is followed by as many factors, which come last
+    U32 adds;       // y += instead of y =
 };
 
 struct layernorm_args {
@@ -80,28 +88,40 @@ struct patchify_args {
     U32 image_size_px; // any
     U32 patch_size_px; // any
     U32 width;
-    F32 scale[3]; // 1 / (255 std)
-    F32 shift[3]; // -mean / std
+    U32 register_count; // rows of a picture between its first row and its patches
+    F32 scale[3];       // 1 / (255 std)
+    F32 shift[3];       // -mean / std
 };
 
+// A vocabulary larger than a device binds comes in parts, a dispatch each; rows of words that are
+// in another part are left alone.
 struct embed_tokens_args {
     U32 width;
+    U32 first_id; // of the part that is bound
+    U32 id_count;
+};
+
+struct mean_args {
+    U32 cols;      // any
+    U32 first_key; // keys before it are left out
 };
 
 struct normalize_args {
     U32 cols; // any
+    U32 is_unit;
 };
 
 #ifndef VULKAN
 static_assert(sizeof(struct run_counts) == 8, "C and GLSL disagree");
 static_assert(sizeof(struct attention_tile) == 20, "C and GLSL disagree");
 static_assert(sizeof(struct token) == 8, "C and GLSL disagree");
-static_assert(sizeof(struct linear_args) == 32, "C and GLSL disagree");
+static_assert(sizeof(struct linear_args) == 36, "C and GLSL disagree");
 static_assert(sizeof(struct layernorm_args) == 16, "C and GLSL disagree");
 static_assert(sizeof(struct attention_args) == 4, "C and GLSL disagree");
-static_assert(sizeof(struct patchify_args) == 36, "C and GLSL disagree");
-static_assert(sizeof(struct embed_tokens_args) == 4, "C and GLSL disagree");
-static_assert(sizeof(struct normalize_args) == 4, "C and GLSL disagree");
+static_assert(sizeof(struct patchify_args) == 40, "C and GLSL disagree");
+static_assert(sizeof(struct embed_tokens_args) == 12, "C and GLSL disagree");
+static_assert(sizeof(struct mean_args) == 8, "C and GLSL disagree");
+static_assert(sizeof(struct normalize_args) == 8, "C and GLSL disagree");
 #endif
 
 #endif

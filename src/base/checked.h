@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 static inline bool checked_add(uint64_t a, uint64_t b, uint64_t *sum)
 {
@@ -13,6 +14,12 @@ static inline bool checked_add(uint64_t a, uint64_t b, uint64_t *sum)
 static inline bool checked_mul(uint64_t a, uint64_t b, uint64_t *product)
 {
     return !__builtin_mul_overflow(a, b, product);
+}
+
+// NULL for what no 32-bit program has either.
+static inline void *checked_malloc(uint64_t size_bytes)
+{
+    return size_bytes <= SIZE_MAX ? malloc((size_t)size_bytes) : NULL;
 }
 
 #endif

@@ -181,6 +181,28 @@ static bool has_driver_properties(VkPhysicalDevice device, uint32_t api_version)
            instance_has_extension(device, VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME);
 }
 
+// llvmpipe says that it stores fp16 on every CPU. Where it does not compute in fp16 as well, its
+// compiler meets halves it takes for integers and ends the process: Mesa 22.3.6 on arm64, s390x and
+// x86 without F16C; https://github.com/Tencent/ncnn/issues/4233.
+static bool stores_fp16(VkPhysicalDevice device, VkDriverId driver)
+{
+    bool is_doubtful = driver == VK_DRIVER_ID_MESA_LLVMPIPE &&
+                       instance_has_extension(device, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME);
+    VkPhysicalDeviceShaderFloat16Int8Features float16 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
+    };
+    VkPhysicalDevice16BitStorageFeatures storage16 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
+        .pNext = is_doubtful ? &float16 : NULL,
+    };
+    VkPhysicalDeviceFeatures2 features = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+        .pNext = &storage16,
+    };
+    vkGetPhysicalDeviceFeatures2(device, &features);
+    return storage16.storageBuffer16BitAccess && (!is_doubtful || float16.shaderFloat16);
+}
+
 // Fills what only Vulkan 1.1 structures tell.
 static void read_extended_facts(VkPhysicalDevice device, uint32_t api_version,
                                 vkclip_device_facts *facts)
@@ -204,16 +226,7 @@ static void read_extended_facts(VkPhysicalDevice device, uint32_t api_version,
     else
         snprintf(facts->driver, sizeof facts->driver, "driver version %#x",
                  properties.properties.driverVersion);
-
-    VkPhysicalDevice16BitStorageFeatures storage16 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
-    };
-    VkPhysicalDeviceFeatures2 features = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-        .pNext = &storage16,
-    };
-    vkGetPhysicalDeviceFeatures2(device, &features);
-    facts->has_fp16_storage = storage16.storageBuffer16BitAccess;
+    facts->has_fp16_storage = stores_fp16(device, driver.driverID);
 }
 
 static void read_facts(VkPhysicalDevice device, vkclip_device_facts *facts)

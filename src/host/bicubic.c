@@ -16,9 +16,25 @@ static double bicubic_kernel(double x)
     return 0.0;
 }
 
-static void fill_span(struct bicubic *bicubic, uint32_t output, double center, double support,
-                      double inverse_scale, uint32_t source_px)
+static double bilinear_kernel(double x)
 {
+    x = fabs(x);
+    return x < 1.0 ? 1.0 - x : 0.0;
+}
+
+// How an axis is resized.
+struct axis {
+    double scale, stretch; // source pixels an output pixel; at least 1
+    double support;        // of the kernel, in source pixels
+    double (*kernel)(double x);
+    uint32_t source_px;
+};
+
+static void fill_span(struct bicubic *bicubic, uint32_t output, double center,
+                      const struct axis *axis)
+{
+    const double support = axis->support, inverse_scale = 1.0 / axis->stretch;
+    const uint32_t source_px = axis->source_px;
     struct bicubic_span *span = &bicubic->spans[output];
     double *weights = &bicubic->weights[(size_t)output * bicubic->tap_count];
     int32_t *fixed_weights = &bicubic->fixed_weights[(size_t)output * bicubic->tap_count];
@@ -30,7 +46,7 @@ static void fill_span(struct bicubic *bicubic, uint32_t output, double center, d
 
     double sum = 0.0;
     for (uint32_t tap = 0; tap < span->count; tap++) {
-        weights[tap] = bicubic_kernel(((double)(tap + span->start) - center + 0.5) * inverse_scale);
+        weights[tap] = axis->kernel(((double)(tap + span->start) - center + 0.5) * inverse_scale);
         sum += weights[tap];
     }
     for (uint32_t tap = 0; tap < span->count; tap++) {
@@ -42,14 +58,15 @@ static void fill_span(struct bicubic *bicubic, uint32_t output, double center, d
 }
 
 bool bicubic_init(struct bicubic *bicubic, uint32_t source_px, uint32_t resized_px, uint32_t first,
-                  uint32_t output_count, vkclip_error *err)
+                  uint32_t output_count, bool is_bilinear, vkclip_error *err)
 {
-    double scale = (double)source_px / (double)resized_px;
-    double stretch = scale > 1.0 ? scale : 1.0;
-    double support = 2.0 * stretch;
+    struct axis axis = {.scale = (double)source_px / (double)resized_px, .source_px = source_px};
+    axis.stretch = axis.scale > 1.0 ? axis.scale : 1.0;
+    axis.support = (is_bilinear ? 1.0 : 2.0) * axis.stretch;
+    axis.kernel = is_bilinear ? bilinear_kernel : bicubic_kernel;
 
     *bicubic = (struct bicubic){.output_count = output_count,
-                                .tap_count = (uint32_t)ceil(support) * 2 + 1};
+                                .tap_count = (uint32_t)ceil(axis.support) * 2 + 1};
     size_t weight_count = (size_t)output_count * bicubic->tap_count;
     bicubic->spans = calloc(output_count, sizeof *bicubic->spans);
     bicubic->weights = calloc(weight_count, sizeof *bicubic->weights);
@@ -60,8 +77,7 @@ bool bicubic_init(struct bicubic *bicubic, uint32_t source_px, uint32_t resized_
     }
 
     for (uint32_t output = 0; output < output_count; output++)
-        fill_span(bicubic, output, ((double)(first + output) + 0.5) * scale, support, 1.0 / stretch,
-                  source_px);
+        fill_span(bicubic, output, ((double)(first + output) + 0.5) * axis.scale, &axis);
     return true;
 }
 

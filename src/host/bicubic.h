@@ -1,4 +1,5 @@
-// bicubic.h: which source pixels make one output pixel, and with what weight.
+// bicubic.h: which source pixels make one output pixel, and with what weight. Bilinear differs in
+// the kernel alone.
 #ifndef VKCLIP_HOST_BICUBIC_H
 #define VKCLIP_HOST_BICUBIC_H
 
@@ -25,7 +26,7 @@ struct bicubic {
 // Fails with VKCLIP_ERROR_MEMORY only.
 // Source: Pillow Resample.c, precompute_coeffs() and normalize_coeffs_8bpc().
 bool bicubic_init(struct bicubic *bicubic, uint32_t source_px, uint32_t resized_px, uint32_t first,
-                  uint32_t output_count, vkclip_error *err);
+                  uint32_t output_count, bool is_bilinear, vkclip_error *err);
 
 // Accepts a zeroed or half-built object.
 void bicubic_finish(struct bicubic *bicubic);

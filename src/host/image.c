@@ -1,10 +1,14 @@
 #include "host/image.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "host/file.h"
 #include "host/image_formats.h"
+#include "host/orientation.h"
+#include "host/window.h"
 
 // Larger than any accepted picture in the least compressed format, 100 megapixels of 16-bit RGBA.
 #define IMAGE_MAX_FILE_BYTES (UINT64_C(1) << 30)
@@ -152,38 +156,101 @@ bool image_allocate(struct image *image, const struct image_source *source, uint
     return true;
 }
 
-bool image_decode(struct image *image, const uint8_t *bytes, size_t byte_count, const char *name,
-                  vkclip_error *err)
+static bool decode(struct image *image, const struct image_source *source, vkclip_error *err)
 {
-    *image = (struct image){0};
-    struct image_source source = {.bytes = bytes, .byte_count = byte_count, .name = name};
-    const struct signature *signature = find_signature(&source);
-    bool is_decoded;
+    const struct signature *signature = find_signature(source);
     if (signature && !signature->decode)
-        is_decoded = fail(err, VKCLIP_ERROR_FILE, "%s: is a %s file, which is not supported", name,
-                          signature->format);
-    else if (signature)
-        is_decoded = signature->decode(image, &source, err);
-    else if (image_looks_like_tga(bytes, byte_count))
-        is_decoded = image_decode_tga(image, &source, err);
-    else
-        is_decoded = refuse_unknown(&source, err);
-
-    if (!is_decoded)
-        image_close(image);
-    return is_decoded;
+        return fail(err, VKCLIP_ERROR_FILE, "%s: is a %s file, which is not supported",
+                    source->name, signature->format);
+    if (signature)
+        return signature->decode(image, source, err);
+    if (image_looks_like_tga(source->bytes, source->byte_count))
+        return image_decode_tga(image, source, err);
+    return refuse_unknown(source, err);
 }
 
-bool image_open(struct image *image, const char *path, vkclip_error *err)
+// More than 8 bits a pixel -> IMAGE_L, by a table over all values.
+static bool apply_window(struct image *image, const vkclip_image *wanted, vkclip_error *err)
+{
+    struct tables {
+        uint32_t counts[WINDOW_VALUES];
+        uint8_t greys[WINDOW_VALUES];
+    };
+    struct tables *tables = calloc(1, sizeof *tables);
+    if (!tables)
+        return fail(err, VKCLIP_ERROR_MEMORY, "%s: no memory for a window", wanted->path);
+
+    struct window window = {wanted->window_center, wanted->window_width};
+    const uint16_t *values = (const uint16_t *)(const void *)image->pixels;
+    size_t pixel_count = (size_t)image->width_px * image->height_px;
+    if (wanted->window == VKCLIP_WINDOW_AUTO) {
+        uint32_t low, high;
+        for (size_t i = 0; i < pixel_count; i++)
+            tables->counts[values[i]]++;
+        window_percentiles(tables->counts, &low, &high);
+        window = window_between(low, high);
+    }
+    for (uint32_t value = 0; value < WINDOW_VALUES; value++)
+        tables->greys[value] = window_grey(&window, value);
+    for (size_t i = 0; i < pixel_count; i++) // a value lies at or behind its grey
+        image->pixels[i] = tables->greys[values[i]];
+    image->mode = IMAGE_L;
+    free(tables);
+    return true;
+}
+
+static void warn_of_white(const struct image *image, const vkclip_image *wanted)
+{
+    const uint16_t *values = (const uint16_t *)(const void *)image->pixels;
+    size_t pixel_count = (size_t)image->width_px * image->height_px, white_count = 0;
+    for (size_t i = 0; i < pixel_count; i++)
+        white_count += values[i] > 255;
+    if (white_count > 0)
+        log_line(&wanted->log, VKCLIP_LOG_WARNING,
+                 "%s: %.3g %% of its values are above 255 and become white, as in the reference; "
+                 "--window auto keeps them apart",
+                 wanted->path, 100.0 * (double)white_count / (double)pixel_count);
+}
+
+static bool check_window(const vkclip_image *wanted, vkclip_error *err)
+{
+    double center = wanted->window_center, width = wanted->window_width;
+    if (wanted->window != VKCLIP_WINDOW_LINEAR)
+        return true;
+    return (isfinite(center) && isfinite(width) && width >= 1.0) ||
+           fail(err, VKCLIP_ERROR_ARGUMENT,
+                "%s: a window of center %g and width %g, which is to be 1 or more", wanted->path,
+                center, width);
+}
+
+bool image_open(struct image *image, const vkclip_image *wanted, vkclip_error *err)
 {
     *image = (struct image){0};
-    uint8_t *bytes;
-    size_t byte_count;
-    if (!file_load(path, IMAGE_MAX_FILE_BYTES, &bytes, &byte_count, err))
+    if (!check_window(wanted, err))
         return false;
-    bool is_decoded = image_decode(image, bytes, byte_count, path, err);
-    free(bytes);
-    return is_decoded;
+    struct image_source source = {.bytes = wanted->bytes,
+                                  .byte_count = wanted->byte_count,
+                                  .name = wanted->path,
+                                  .allows_truncated = wanted->allows_truncated};
+    uint8_t *loaded = NULL;
+    if (!source.bytes) {
+        if (!file_load(wanted->path, IMAGE_MAX_FILE_BYTES, &loaded, &source.byte_count, err))
+            return false;
+        source.bytes = loaded;
+    }
+    bool is_open = decode(image, &source, err);
+    free(loaded);
+    if (is_open && wanted->applies_exif && image->orientation != 0)
+        is_open = orientation_apply(image, image->orientation, source.name, err);
+    if (is_open && image_is_wide(image->mode)) {
+        if (wanted->window == VKCLIP_WINDOW_NONE)
+            warn_of_white(image, wanted);
+        else
+            is_open = apply_window(image, wanted, err);
+    }
+    if (!is_open)
+        image_close(image);
+    return is_open;
 }
 
 void image_close(struct image *image)

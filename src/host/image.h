@@ -20,25 +20,26 @@ enum image_mode {
     IMAGE_CMYK,    // "CMYK": 4 bytes, inverted as Pillow gives them
 };
 
+static inline bool image_is_wide(enum image_mode mode)
+{
+    return mode == IMAGE_I16 || mode == IMAGE_I;
+}
+
 struct image {
     uint32_t width_px, height_px;
     enum image_mode mode;
-    uint8_t *pixels; // rows top to bottom without padding
+    uint8_t *pixels;      // rows top to bottom without padding
+    uint32_t orientation; // by EXIF, 1 to 8; 0 where there is none
     uint8_t palette[256 * 3];
 };
 
-// Decodes an encoded image in memory. The format is told from its bytes, never from its name.
-//
-//   name    what to call it in errors
+// Decodes a regular file, or bytes in memory, and does with it what is wanted. The format is told
+// from the bytes, never from the name.
 //
 // Fails with VKCLIP_ERROR_FILE: another format (named where it is known), too large, truncated,
-// damaged; or VKCLIP_ERROR_MEMORY.
+// damaged; with VKCLIP_ERROR_ARGUMENT: a window without width; or with VKCLIP_ERROR_MEMORY.
 // Thread safety: safe.
-bool image_decode(struct image *image, const uint8_t *bytes, size_t byte_count, const char *name,
-                  vkclip_error *err);
-
-// Reads and decodes a regular file.
-bool image_open(struct image *image, const char *path, vkclip_error *err);
+bool image_open(struct image *image, const vkclip_image *wanted, vkclip_error *err);
 
 // Accepts a zeroed image.
 void image_close(struct image *image);

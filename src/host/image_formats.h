@@ -9,6 +9,7 @@ struct image_source {
     const uint8_t *bytes;
     size_t byte_count;
     const char *name; // for errors
+    bool allows_truncated;
 };
 
 // Refuses sizes of zero or above IMAGE_MAX_SIDE_PX and IMAGE_MAX_PIXELS. Every decoder calls it
@@ -24,7 +25,7 @@ bool image_allocate(struct image *image, const struct image_source *source, uint
                     uint64_t height_px, enum image_mode mode, vkclip_error *err);
 
 // Each decodes one format whose signature is known to be there, into a zeroed image. After a
-// failure image_decode() frees what is in it.
+// failure image_open() frees what is in it.
 bool image_decode_jpeg(struct image *image, const struct image_source *source, vkclip_error *err);
 bool image_decode_png(struct image *image, const struct image_source *source, vkclip_error *err);
 bool image_decode_bmp(struct image *image, const struct image_source *source, vkclip_error *err);

@@ -1,6 +1,7 @@
 // PNG through libspng, unconverted: what Pillow's modes need is not what libspng's conversions
 // give. Gamma, colour profiles and tRNS are ignored, as Pillow does.
 #include "host/image_formats.h"
+#include "host/orientation.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +77,14 @@ static bool read_samples(spng_ctx *spng, const struct image_source *source, void
     return status == 0 || fail_spng(source, status, err);
 }
 
+static uint32_t read_orientation(spng_ctx *spng)
+{
+    struct spng_exif exif;
+    return spng_get_exif(spng, &exif) == 0
+               ? orientation_of_exif((const uint8_t *)exif.data, exif.length)
+               : 0;
+}
+
 // Through a buffer of its own, where the file's samples are not the image's.
 static bool read_converted(spng_ctx *spng, const struct image_source *source,
                            const struct spng_ihdr *header, struct image *image, vkclip_error *err)
@@ -149,6 +158,8 @@ bool image_decode_png(struct image *image, const struct image_source *source, vk
     if (!spng)
         return fail(err, VKCLIP_ERROR_MEMORY, "%s: no memory to decode PNG", source->name);
     bool is_read = read_picture(spng, source, image, err);
+    if (is_read)
+        image->orientation = read_orientation(spng);
     spng_ctx_free(spng);
     return is_read;
 }

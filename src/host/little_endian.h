@@ -1,4 +1,4 @@
-// little_endian.h: numbers of weights files, at any alignment.
+// little_endian.h: numbers out of bytes at any alignment, the lowest byte first.
 #ifndef VKCLIP_HOST_LITTLE_ENDIAN_H
 #define VKCLIP_HOST_LITTLE_ENDIAN_H
 

@@ -1,13 +1,17 @@
 #include "host/resize.h"
 
 #include <assert.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/bicubic.h"
 #include "host/image_formats.h"
-#include "host/square.h"
+
+#if FLT_EVAL_METHOD != 0
+#error "pixels equal Pillow's only where floats and doubles are computed as such"
+#endif
 
 // a * b / 255, rounded. Source: Pillow ImagingUtils.h, MULDIV255.
 static uint8_t multiply_255(uint32_t a, uint32_t b)
@@ -21,15 +25,12 @@ static uint8_t clamp_u8(int32_t value)
     return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
-// Colours times alpha. Alpha is the last channel.
-static void premultiply(const uint8_t *from, uint8_t *to, size_t pixel_count, uint32_t channels)
+// Colours times alpha, in place. Alpha is the last channel.
+static void premultiply(uint8_t *pixels, size_t pixel_count, uint32_t channels)
 {
-    for (size_t i = 0; i < pixel_count; i++, from += channels, to += channels) {
-        uint8_t alpha = from[channels - 1];
+    for (size_t i = 0; i < pixel_count; i++, pixels += channels)
         for (uint32_t c = 0; c + 1 < channels; c++)
-            to[c] = multiply_255(from[c], alpha);
-        to[channels - 1] = alpha;
-    }
+            pixels[c] = multiply_255(pixels[c], pixels[channels - 1]);
 }
 
 // Colours divided by alpha, in place, truncated and clamped as Pillow does it.
@@ -59,11 +60,6 @@ static void to_rgb(enum image_mode mode, const uint8_t *from, size_t pixel_count
     }
 }
 
-static bool is_wide(enum image_mode mode)
-{
-    return mode == IMAGE_I16 || mode == IMAGE_I;
-}
-
 // Values above 255 become 255, they are not scaled: this is what Pillow's convert("RGB") does.
 static void wide_to_rgb(int32_t value, uint8_t *rgb)
 {
@@ -78,7 +74,7 @@ static void copy_square(const struct image *image, const struct square *square, 
         if (image->mode == IMAGE_PALETTE) {
             for (size_t x = 0; x < side; x++)
                 memcpy(rgb + 3 * x, &image->palette[3 * image->pixels[first + x]], 3);
-        } else if (is_wide(image->mode)) {
+        } else if (image_is_wide(image->mode)) {
             for (size_t x = 0; x < side; x++)
                 wide_to_rgb(((const uint16_t *)(const void *)image->pixels)[first + x],
                             rgb + 3 * x);
@@ -195,103 +191,150 @@ static struct bicubic_span rows_needed(const struct bicubic *vertical)
     return (struct bicubic_span){first.start, last.start + last.count - first.start};
 }
 
-static bool resize_u8(const struct image *image, const struct bicubic *horizontal,
-                      const struct bicubic *vertical, uint8_t *rgb, vkclip_error *err)
+// The weights of both axes, and which comes first: what is between them is rounded.
+struct passes {
+    struct bicubic horizontal, vertical;
+    bool is_vertical_first;
+};
+
+// Pillow up to 12.1 always began horizontally. Source: Pillow 13.0 Resample.c,
+// ImagingResampleInner().
+static bool is_vertical_first(const struct image *image, const struct square *square)
 {
-    uint32_t side = horizontal->output_count;
+    int64_t columns_lost = (int64_t)image->width_px - square->resized_width_px;
+    int64_t rows_lost = (int64_t)image->height_px - square->resized_height_px;
+    return rows_lost > 0 && rows_lost > 2 * columns_lost;
+}
+
+static bool resize_u8(const struct image *image, const struct passes *passes, uint8_t *rgb,
+                      vkclip_error *err)
+{
+    uint32_t side = passes->horizontal.output_count;
     uint32_t channels = (uint32_t)image_pixel_bytes(image->mode);
     bool has_alpha = image->mode == IMAGE_LA || image->mode == IMAGE_RGBA;
-    struct bicubic_span needed = rows_needed(vertical);
+    struct bicubic_span needed = rows_needed(&passes->vertical);
     size_t source_row_bytes = (size_t)image->width_px * channels;
     size_t row_bytes = (size_t)side * channels;
+    size_t row_count = passes->is_vertical_first ? side : needed.count;
+    size_t between_row_bytes = passes->is_vertical_first ? source_row_bytes : row_bytes;
 
     bool is_done = false;
-    uint8_t *rows = malloc(needed.count * row_bytes);
+    uint8_t *between = malloc(row_count * between_row_bytes);
     uint8_t *shrunk = malloc(side * row_bytes);
-    uint8_t *premultiplied = malloc(source_row_bytes);
-    int32_t *sums = malloc(row_bytes * sizeof *sums);
-    if (!rows || !shrunk || !premultiplied || !sums) {
-        fail(err, VKCLIP_ERROR_MEMORY, "no memory to resize %u rows", needed.count);
+    int32_t *sums = malloc(between_row_bytes * sizeof *sums);
+    if (!between || !shrunk || !sums) {
+        fail(err, VKCLIP_ERROR_MEMORY, "no memory to resize %zu rows", row_count);
         goto done;
     }
 
-    for (uint32_t row = 0; row < needed.count; row++) {
-        const uint8_t *from = image->pixels + (needed.start + row) * source_row_bytes;
-        if (has_alpha) {
-            premultiply(from, premultiplied, image->width_px, channels);
-            from = premultiplied;
-        }
-        shrink_row_u8(horizontal, from, rows + row * row_bytes, channels);
+    if (has_alpha)
+        premultiply(image->pixels, (size_t)image->width_px * image->height_px, channels);
+    if (passes->is_vertical_first) {
+        shrink_columns_u8(&passes->vertical, image->pixels, 0, source_row_bytes, sums, between);
+        for (uint32_t y = 0; y < side; y++)
+            shrink_row_u8(&passes->horizontal, between + y * source_row_bytes,
+                          shrunk + y * row_bytes, channels);
+    } else {
+        for (uint32_t row = 0; row < needed.count; row++)
+            shrink_row_u8(&passes->horizontal,
+                          image->pixels + (needed.start + row) * source_row_bytes,
+                          between + row * row_bytes, channels);
+        shrink_columns_u8(&passes->vertical, between, needed.start, row_bytes, sums, shrunk);
     }
-    shrink_columns_u8(vertical, rows, needed.start, row_bytes, sums, shrunk);
     if (has_alpha)
         unpremultiply(shrunk, (size_t)side * side, channels);
     to_rgb(image->mode, shrunk, (size_t)side * side, rgb);
     is_done = true;
 
 done:
-    free(rows);
+    free(between);
     free(shrunk);
-    free(premultiplied);
     free(sums);
     return is_done;
 }
 
-// Half away from zero; "I;16" cannot hold what overshoots, "I" can.
-static int32_t round_wide(double value, enum image_mode mode)
+// Values of more than 8 bits: a picture, or what is between the passes.
+struct wide_grid {
+    const uint16_t *narrow; // NULL: wide
+    int32_t *wide;
+    size_t width, height;
+    size_t first_row; // which row of the picture is row 0 here
+};
+
+// The weighted sum of values from `first` on, `stride` apart, rounded half away from zero. "I;16"
+// cannot hold what overshoots, "I" can.
+static int32_t shrink_wide(const struct wide_grid *from, size_t first, size_t stride,
+                           const struct bicubic *bicubic, size_t output, enum image_mode mode)
 {
-    int32_t rounded = (int32_t)(value < 0.0 ? value - 0.5 : value + 0.5);
+    uint32_t count = bicubic->spans[output].count;
+    const double *weights = &bicubic->weights[output * bicubic->tap_count];
+    double sum = 0.0;
+    for (uint32_t tap = 0; tap < count; tap++, first += stride)
+        sum += (from->narrow ? from->narrow[first] : from->wide[first]) * weights[tap];
+    int32_t rounded = (int32_t)(sum < 0.0 ? sum - 0.5 : sum + 0.5);
     if (mode == IMAGE_I)
         return rounded;
     return rounded < 0 ? 0 : rounded > 65535 ? 65535 : rounded;
 }
 
-static void shrink_row_wide(const struct bicubic *bicubic, const uint16_t *from, int32_t *to,
-                            enum image_mode mode)
+static void shrink_wide_rows(const struct bicubic *bicubic, const struct wide_grid *from,
+                             const struct wide_grid *to, enum image_mode mode)
 {
-    for (uint32_t output = 0; output < bicubic->output_count; output++) {
-        struct bicubic_span span = bicubic->spans[output];
-        const double *weights = &bicubic->weights[(size_t)output * bicubic->tap_count];
-        double sum = 0.0;
-        for (uint32_t tap = 0; tap < span.count; tap++)
-            sum += from[span.start + tap] * weights[tap];
-        to[output] = round_wide(sum, mode);
-    }
-}
-
-static bool resize_wide(const struct image *image, const struct bicubic *horizontal,
-                        const struct bicubic *vertical, uint8_t *rgb, vkclip_error *err)
-{
-    uint32_t side = horizontal->output_count;
-    struct bicubic_span needed = rows_needed(vertical);
-    const uint16_t *pixels = (const uint16_t *)(const void *)image->pixels;
-    int32_t *rows = malloc((size_t)needed.count * side * sizeof *rows);
-    if (!rows)
-        return fail(err, VKCLIP_ERROR_MEMORY, "no memory to resize %u rows", needed.count);
-
-    for (uint32_t row = 0; row < needed.count; row++)
-        shrink_row_wide(horizontal, pixels + (size_t)(needed.start + row) * image->width_px,
-                        rows + (size_t)row * side, image->mode);
-    for (uint32_t y = 0; y < side; y++) {
-        struct bicubic_span span = vertical->spans[y];
-        const double *weights = &vertical->weights[(size_t)y * vertical->tap_count];
-        for (uint32_t x = 0; x < side; x++, rgb += 3) {
-            const int32_t *from = rows + (size_t)(span.start - needed.start) * side + x;
-            double sum = 0.0;
-            for (uint32_t tap = 0; tap < span.count; tap++)
-                sum += from[(size_t)tap * side] * weights[tap];
-            wide_to_rgb(round_wide(sum, image->mode), rgb);
+    for (size_t y = 0; y < to->height; y++)
+        for (size_t x = 0; x < to->width; x++) {
+            size_t row = to->first_row + y - from->first_row;
+            size_t first = row * from->width + bicubic->spans[x].start;
+            to->wide[y * to->width + x] = shrink_wide(from, first, 1, bicubic, x, mode);
         }
-    }
-    free(rows);
-    return true;
 }
 
-bool resize_to_square(const struct image *image, uint32_t side_px, uint8_t *pixels,
+static void shrink_wide_columns(const struct bicubic *bicubic, const struct wide_grid *from,
+                                const struct wide_grid *to, enum image_mode mode)
+{
+    for (size_t y = 0; y < to->height; y++)
+        for (size_t x = 0; x < to->width; x++) {
+            size_t first = (bicubic->spans[y].start - from->first_row) * from->width + x;
+            to->wide[y * to->width + x] = shrink_wide(from, first, from->width, bicubic, y, mode);
+        }
+}
+
+static bool resize_wide(const struct image *image, const struct passes *passes, uint8_t *rgb,
+                        vkclip_error *err)
+{
+    size_t side = passes->horizontal.output_count;
+    struct bicubic_span needed = rows_needed(&passes->vertical);
+    struct wide_grid source = {.narrow = (const uint16_t *)(const void *)image->pixels,
+                               .width = image->width_px};
+    struct wide_grid between = {.width = side, .height = needed.count, .first_row = needed.start};
+    if (passes->is_vertical_first)
+        between = (struct wide_grid){.width = image->width_px, .height = side};
+    struct wide_grid shrunk = {.width = side, .height = side};
+
+    between.wide = malloc(between.width * between.height * sizeof *between.wide);
+    shrunk.wide = malloc(side * side * sizeof *shrunk.wide);
+    bool is_done = between.wide && shrunk.wide;
+    if (!is_done) {
+        fail(err, VKCLIP_ERROR_MEMORY, "no memory to resize %zu rows", between.height);
+    } else if (passes->is_vertical_first) {
+        shrink_wide_columns(&passes->vertical, &source, &between, image->mode);
+        shrink_wide_rows(&passes->horizontal, &between, &shrunk, image->mode);
+    } else {
+        shrink_wide_rows(&passes->horizontal, &source, &between, image->mode);
+        shrink_wide_columns(&passes->vertical, &between, &shrunk, image->mode);
+    }
+    for (size_t i = 0; is_done && i < side * side; i++)
+        wide_to_rgb(shrunk.wide[i], rgb + 3 * i);
+    free(between.wide);
+    free(shrunk.wide);
+    return is_done;
+}
+
+bool resize_to_square(struct image *image, const struct resize_target *target, uint8_t *pixels,
                       vkclip_error *err)
 {
+    const uint32_t side_px = target->side_px;
     assert(image->width_px > 0 && image->height_px > 0 && side_px > 0);
-    struct square square = square_of(image->width_px, image->height_px, side_px);
+    struct square square = square_of(image->width_px, image->height_px, target);
     if (square.resized_width_px == image->width_px &&
         square.resized_height_px == image->height_px) {
         copy_square(image, &square, pixels);
@@ -300,15 +343,15 @@ bool resize_to_square(const struct image *image, uint32_t side_px, uint8_t *pixe
     if (image->mode == IMAGE_PALETTE || image->mode == IMAGE_BILEVEL)
         return resize_nearest(image, &square, pixels, err);
 
-    struct bicubic horizontal = {0}, vertical = {0};
-    bool is_done = bicubic_init(&horizontal, image->width_px, square.resized_width_px, square.left,
-                                side_px, err) &&
-                   bicubic_init(&vertical, image->height_px, square.resized_height_px, square.top,
-                                side_px, err) &&
-                   (is_wide(image->mode) ? resize_wide(image, &horizontal, &vertical, pixels, err)
-                                         : resize_u8(image, &horizontal, &vertical, pixels, err));
-    bicubic_finish(&horizontal);
-    bicubic_finish(&vertical);
+    struct passes passes = {.is_vertical_first = is_vertical_first(image, &square)};
+    bool is_done = bicubic_init(&passes.horizontal, image->width_px, square.resized_width_px,
+                                square.left, side_px, target->is_bilinear, err) &&
+                   bicubic_init(&passes.vertical, image->height_px, square.resized_height_px,
+                                square.top, side_px, target->is_bilinear, err) &&
+                   (image_is_wide(image->mode) ? resize_wide(image, &passes, pixels, err)
+                                               : resize_u8(image, &passes, pixels, err));
+    bicubic_finish(&passes.horizontal);
+    bicubic_finish(&passes.vertical);
     return is_done;
 }
 

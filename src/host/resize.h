@@ -3,16 +3,18 @@
 #define VKCLIP_HOST_RESIZE_H
 
 #include "host/image.h"
+#include "host/square.h"
 
-// Resizes the shorter side to side_px in the image's own mode (bicubic; nearest for palette and
-// bilevel), crops the centre, converts to RGB.
+// Resizes to the target in the image's own mode (nearest for palette and bilevel), crops the
+// centre, converts to RGB.
 //
+//   image   with alpha, its pixels are used up
 //   pixels  [side_px, side_px, 3] u8, caller's
 //
 // Fails with VKCLIP_ERROR_MEMORY only.
 // Thread safety: safe.
-// Source: torchvision Resize and CenterCrop; Pillow Resample.c, Geometry.c, Convert.c.
-bool resize_to_square(const struct image *image, uint32_t side_px, uint8_t *pixels,
+// Source: torchvision Resize and CenterCrop; Pillow 13.0 Resample.c, Geometry.c, Convert.c.
+bool resize_to_square(struct image *image, const struct resize_target *target, uint8_t *pixels,
                       vkclip_error *err);
 
 // (v / 255 - mean) / std in f32, channels first.

@@ -1,36 +1,34 @@
 #include "host/text_clean.h"
 
 #include <assert.h>
+#include <string.h>
 #include <utf8proc.h>
 
 #include "host/entities.h"
+#include "host/mojibake.h"
 
 // ftfy cuts longer lines at this many points.
 #define SEGMENT_LONGEST 1000000
 // ftfy looks for entities of up to 24 letters and digits, by &#?[0-9A-Za-z]{1,24};
 #define FTFY_LONGEST_NAME 24
 
-// ftfy repeats its steps on a segment until nothing changes, which takes quadratic time on a
-// text like "&amp;amp;amp;...". The same fixed point is found in one pass by a stack: each point
-// goes through the character steps and onto the text; where that completes an entity, the entity
-// is taken off again and its value is put through the same. No two entities can overlap, so the
-// order of replacements does not matter.
-enum stage {
-    STAGE_ONCE,  // entities once, nothing else
-    STAGE_MAP,   // the character steps but the removal of control characters
-    STAGE_FINAL, // all, to the fixed point
-};
+// ftfy repeats its steps on a segment until nothing changes. Each round may leave a single entity
+// or mojibake less, so a hostile text would take quadratic time; so many points are looked at for
+// a text, and so many more for each of its points. What is nested deeper than that stays nested:
+// a text of 2,000 points never is.
+#define BUDGET_OF_TEXT  ((size_t)1 << 24)
+#define BUDGET_OF_POINT 16
 
-struct scan {
-    enum stage stage;
-    bool unescapes;
-    struct points *text;
-    size_t floor; // in STAGE_ONCE, the text below is replaced already
-};
+void text_cleaner_init(struct text_cleaner *cleaner)
+{
+    *cleaner = (struct text_cleaner){.budget = BUDGET_OF_TEXT};
+}
 
 void text_cleaner_finish(struct text_cleaner *cleaner)
 {
     points_finish(&cleaner->raw);
+    points_finish(&cleaner->text);
+    points_finish(&cleaner->before);
     points_finish(&cleaner->spare);
 }
 
@@ -71,12 +69,6 @@ static int32_t plain_point(int32_t point)
     return point;
 }
 
-// The three points that NFC turns into ASCII signs, which could complete an entity.
-static int32_t ascii_point(int32_t point)
-{
-    return point == 0x37e ? ';' : point == 0x212a ? 'K' : point == 0x1fef ? '`' : point;
-}
-
 // Source: ftfy chardata.py, CONTROL_CHARS.
 static bool is_removed(int32_t point)
 {
@@ -85,20 +77,19 @@ static bool is_removed(int32_t point)
            (point >= 0xfff9 && point <= 0xfffc);
 }
 
-static size_t map_point(enum stage stage, int32_t point, int32_t out[4])
+// From C1 control characters to line ends, character by character.
+static void simplify(struct points *text, struct points *spare)
 {
-    if (stage == STAGE_ONCE || (point >= ' ' && point < 0x7f)) {
-        out[0] = point;
-        return 1;
+    spare->count = 0;
+    for (size_t i = 0; i < text->count; i++) {
+        int32_t parts[4];
+        size_t count = split_point(entity_windows_1252(text->at[i]), parts);
+        for (size_t j = 0; j < count; j++)
+            points_push(spare, plain_point(parts[j]));
+        if (text->at[i] == '\r' && i + 1 < text->count && text->at[i + 1] == '\n')
+            i++;
     }
-    size_t count = split_point(entity_windows_1252(point), out), kept = 0;
-    for (size_t i = 0; i < count; i++) {
-        int32_t plain = plain_point(out[i]);
-        if (stage == STAGE_FINAL && is_removed(plain))
-            continue;
-        out[kept++] = stage == STAGE_FINAL ? ascii_point(plain) : plain;
-    }
-    return kept;
+    points_swap(text, spare);
 }
 
 // ---- entities, as ftfy takes them -------------------------------------------------------------
@@ -168,62 +159,29 @@ static bool entity_value(const int32_t *name, size_t length, int32_t out[8], siz
     return entity != NULL;
 }
 
-// Where the text ends in "&name;", takes it off and gives its value.
-static bool take_entity(struct scan *scan, int32_t out[8], size_t *count)
+// How many points "&name;" takes at the beginning of the text, 0 when it is not there.
+static size_t entity_length(const int32_t *text, size_t count)
 {
-    const struct points *text = scan->text;
-    size_t end = text->count - 1, first = end; // of the name; end is the semicolon
-    while (first > scan->floor && end - first < FTFY_LONGEST_NAME &&
-           is_ascii_alphanumeric(text->at[first - 1]))
-        first--;
-    if (first == end)
-        return false;
-    if (first > scan->floor && text->at[first - 1] == '#')
-        first--;
-    if (first == scan->floor || text->at[first - 1] != '&' ||
-        !entity_value(text->at + first, end - first, out, count))
-        return false;
-    scan->text->count = first - 1;
-    return true;
+    size_t first = count > 1 && text[1] == '#' ? 2 : 1, end = first;
+    while (end < count && end - first < FTFY_LONGEST_NAME && is_ascii_alphanumeric(text[end]))
+        end++;
+    return end > first && end < count && text[end] == ';' ? end + 1 : 0;
 }
 
-// Puts a point through the stage and onto the text.
-static void scan_point(struct scan *scan, int32_t point)
+static void unescape_names(struct points *text, struct points *spare)
 {
-    // What waits to be put on the text, last first. A value with a semicolon in it is that
-    // semicolon alone, so nothing piles up behind it: two points of four parts, and one more.
-    int32_t waiting[16];
-    size_t count = 0;
-    waiting[count++] = point;
-    while (count > 0) {
-        int32_t parts[4];
-        size_t part_count = map_point(scan->stage, waiting[--count], parts);
-        for (size_t i = 0; i < part_count; i++) {
-            points_push(scan->text, parts[i]);
-            int32_t value[8];
-            size_t value_count;
-            if (parts[i] != ';' || !scan->unescapes || scan->text->is_broken ||
-                !take_entity(scan, value, &value_count))
-                continue;
-            assert(count + value_count <= sizeof waiting / sizeof *waiting);
-            if (scan->stage == STAGE_ONCE) {
-                points_append(scan->text, value, value_count);
-                scan->floor = scan->text->count;
-                continue;
-            }
-            while (value_count > 0)
-                waiting[count++] = value[--value_count];
-        }
+    spare->count = 0;
+    for (size_t i = 0; i < text->count;) {
+        const int32_t *at = text->at + i;
+        size_t length = *at == '&' ? entity_length(at, text->count - i) : 0, value_count;
+        int32_t value[8];
+        if (length > 0 && entity_value(at + 1, length - 2, value, &value_count))
+            points_append(spare, value, value_count);
+        else
+            points_append(spare, at, length ? length : 1);
+        i += length ? length : 1;
     }
-}
-
-static void run_stage(enum stage stage, bool unescapes, const int32_t *segment, size_t count,
-                      struct points *out)
-{
-    out->count = 0;
-    struct scan scan = {.stage = stage, .unescapes = unescapes, .text = out};
-    for (size_t i = 0; i < count; i++)
-        scan_point(&scan, segment[i]);
+    points_swap(text, spare);
 }
 
 // ---- ftfy.fix_text ----------------------------------------------------------------------------
@@ -250,37 +208,55 @@ static void remove_terminal_escapes(struct points *text)
     text->count = kept;
 }
 
+static void remove_controls(struct points *text)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < text->count; i++)
+        if (!is_removed(text->at[i]))
+            text->at[kept++] = text->at[i];
+    text->count = kept;
+}
+
+// Nothing in such a segment can change but its spaces.
+static bool is_plain(const int32_t *segment, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (segment[i] > '~' || segment[i] == '&' || is_removed(segment[i]))
+            return false;
+    return true;
+}
+
 // Fixes one segment and appends it to *clean.
 static void fix_segment(struct text_cleaner *cleaner, const int32_t *segment, size_t count,
                         struct points *clean)
 {
-    bool has_escape = false;
-    for (size_t i = 0; i < count; i++) {
+    struct points *text = &cleaner->text, *spare = &cleaner->spare;
+    for (size_t i = 0; i < count; i++)
         cleaner->keeps_entities |= segment[i] == '<';
-        has_escape |= segment[i] == 0x1b;
+    if (is_plain(segment, count)) {
+        points_append(clean, segment, count);
+        return;
     }
-    bool unescapes = !cleaner->keeps_entities;
 
-    struct points work = {0};
-    if (has_escape) {
-        // Terminal escapes go after the first round of the other steps and before the control
-        // characters do, so they are looked for once, in the text of that moment.
-        struct points once = {0};
-        run_stage(STAGE_ONCE, unescapes, segment, count, &once);
-        run_stage(STAGE_MAP, false, once.at, once.count, &work);
-        remove_terminal_escapes(&work);
-        run_stage(STAGE_FINAL, unescapes, work.at, work.count, &once);
-        work.is_broken |= once.is_broken;
-        clean->is_broken |= work.is_broken;
-        points_finish(&work);
-        work = once;
-    } else {
-        run_stage(STAGE_FINAL, unescapes, segment, count, &work);
+    text->count = 0;
+    points_append(text, segment, count);
+    cleaner->budget += BUDGET_OF_POINT * count;
+    bool is_fixed = false;
+    while (!is_fixed && cleaner->budget >= text->count) {
+        cleaner->budget -= text->count;
+        cleaner->before.count = 0;
+        points_append(&cleaner->before, text->at, text->count);
+        if (!cleaner->keeps_entities)
+            unescape_names(text, spare);
+        mojibake_repair(text, &cleaner->budget);
+        simplify(text, spare);
+        remove_terminal_escapes(text);
+        remove_controls(text);
+        unicode_compose(text, spare);
+        is_fixed = points_equal(text, &cleaner->before);
     }
-    unicode_compose(&work, &cleaner->spare);
-    points_append(clean, work.at, work.count);
-    clean->is_broken |= work.is_broken;
-    points_finish(&work);
+    points_append(clean, text->at, text->count);
+    clean->is_broken |= text->is_broken | cleaner->before.is_broken;
 }
 
 // ---- html.unescape ----------------------------------------------------------------------------
@@ -333,9 +309,7 @@ static void unescape(struct points *text, struct points *spare)
             points_push(spare, text->at[i]);
         i += 1 + used;
     }
-    struct points swap = *text;
-    *text = *spare;
-    *spare = swap;
+    points_swap(text, spare);
 }
 
 // ---- the whole --------------------------------------------------------------------------------
@@ -354,19 +328,27 @@ static void collapse_spaces(struct points *text)
     text->count = kept;
 }
 
-void text_clean_line(struct text_cleaner *cleaner, const char *line, size_t byte_count,
-                     struct points *clean)
+size_t text_clean_line(struct text_cleaner *cleaner, const char *text, size_t byte_count,
+                       struct points *clean)
 {
     struct points *raw = &cleaner->raw;
-    raw->count = 0;
-    points_decode(raw, line, byte_count);
+    size_t used = 0;
     clean->count = 0;
-    for (size_t i = 0; i < raw->count; i += SEGMENT_LONGEST) {
-        size_t left = raw->count - i;
-        fix_segment(cleaner, raw->at + i, left < SEGMENT_LONGEST ? left : SEGMENT_LONGEST, clean);
-    }
+    do {
+        const char *line = text + used, *end = memchr(line, '\n', byte_count - used);
+        size_t line_bytes = end ? (size_t)(end - line) + 1 : byte_count - used;
+        used += line_bytes;
+        raw->count = 0;
+        points_decode(raw, line, line_bytes);
+        for (size_t i = 0; i < raw->count; i += SEGMENT_LONGEST) {
+            size_t left = raw->count - i;
+            fix_segment(cleaner, raw->at + i, left < SEGMENT_LONGEST ? left : SEGMENT_LONGEST,
+                        clean);
+        }
+    } while (used < byte_count && clean->count > 0 && clean->at[clean->count - 1] != '\n');
     unescape(clean, &cleaner->spare);
     unescape(clean, &cleaner->spare);
     collapse_spaces(clean);
     clean->is_broken |= raw->is_broken | cleaner->spare.is_broken;
+    return used;
 }

@@ -49,6 +49,19 @@ void points_append(struct points *points, const int32_t *from, size_t count)
     points->count += count;
 }
 
+void points_swap(struct points *a, struct points *b)
+{
+    struct points swap = *a;
+    *a = *b;
+    *b = swap;
+}
+
+bool points_equal(const struct points *a, const struct points *b)
+{
+    return a->count == b->count &&
+           (a->count == 0 || memcmp(a->at, b->at, a->count * sizeof *a->at) == 0);
+}
+
 void points_decode(struct points *points, const char *text, size_t byte_count)
 {
     const utf8proc_uint8_t *next = (const utf8proc_uint8_t *)text;
@@ -153,9 +166,69 @@ bool unicode_is_space(int32_t point)
            point == 0x3000;
 }
 
+struct range {
+    int32_t first, last;
+};
+
+struct letters {
+    int32_t first, last, step, distance;
+};
+
+#include "host/unicode.inc"
+
+#define IS_WITHIN(point, ranges) is_within(point, ranges, sizeof ranges / sizeof *ranges)
+
+static bool is_within(int32_t point, const struct range *ranges, size_t count)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (point < ranges[middle].first)
+            high = middle;
+        else if (point > ranges[middle].last)
+            low = middle + 1;
+        else
+            return true;
+    }
+    return false;
+}
+
+bool unicode_is_removed(int32_t point)
+{
+    return IS_WITHIN(point, removed);
+}
+
 bool unicode_is_nonspacing_mark(int32_t point)
 {
-    return point >= 0x300 && utf8proc_category(point) == UTF8PROC_CATEGORY_MN;
+    return point >= 0x300 && IS_WITHIN(point, nonspacing_marks);
+}
+
+bool unicode_is_punctuation(int32_t point)
+{
+    return IS_WITHIN(point, punctuation);
+}
+
+int32_t unicode_lower(int32_t point)
+{
+    if (point < 0x80)
+        return point >= 'A' && point <= 'Z' ? point + 32 : point;
+    size_t low = 0, high = sizeof capitals / sizeof *capitals;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct letters *letters = &capitals[middle];
+        if (point < letters->first)
+            high = middle;
+        else if (point > letters->last)
+            low = middle + 1;
+        else
+            return (point - letters->first) % letters->step ? point : point + letters->distance;
+    }
+    return point;
+}
+
+int32_t unicode_upper(int32_t point)
+{
+    return utf8proc_toupper(point);
 }
 
 bool unicode_is_digit(int32_t point)
@@ -163,30 +236,10 @@ bool unicode_is_digit(int32_t point)
     return utf8proc_category(point) == UTF8PROC_CATEGORY_ND;
 }
 
-bool unicode_is_control(int32_t point)
+bool unicode_is_word(int32_t point)
 {
     utf8proc_category_t category = utf8proc_category(point);
-    return category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF ||
-           category == UTF8PROC_CATEGORY_CS || category == UTF8PROC_CATEGORY_CO;
-}
-
-bool unicode_is_punctuation(int32_t point)
-{
-    if (point < 0x80)
-        return (point >= 33 && point <= 47) || (point >= 58 && point <= 64) ||
-               (point >= 91 && point <= 96) || (point >= 123 && point <= 126);
-    utf8proc_category_t category = utf8proc_category(point);
-    return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
-}
-
-int32_t unicode_lower(int32_t point)
-{
-    if (point < 0x80)
-        return point >= 'A' && point <= 'Z' ? point + 32 : point;
-    return utf8proc_tolower(point);
-}
-
-int32_t unicode_upper(int32_t point)
-{
-    return utf8proc_toupper(point);
+    bool is_letter = category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
+    bool is_number = category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO;
+    return is_letter || is_number || point == '_';
 }

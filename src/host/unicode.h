@@ -1,5 +1,4 @@
-// unicode.h: text as code points, and the few Unicode operations the tokenizer stands on. The
-// character data are utf8proc's.
+// unicode.h: text as code points, and the few Unicode operations the tokenizer stands on.
 #ifndef VKCLIP_HOST_UNICODE_H
 #define VKCLIP_HOST_UNICODE_H
 
@@ -23,6 +22,10 @@ void points_push(struct points *points, int32_t point);
 
 void points_append(struct points *points, const int32_t *from, size_t count);
 
+void points_swap(struct points *a, struct points *b);
+
+bool points_equal(const struct points *a, const struct points *b);
+
 // Appends UTF-8; each byte that belongs to no valid sequence becomes U+FFFD.
 void points_decode(struct points *points, const char *text, size_t byte_count);
 
@@ -38,17 +41,17 @@ void unicode_compose(struct points *points, struct points *spare);
 // What Python's str.isspace() and the regular expression \s take for a space.
 bool unicode_is_space(int32_t point);
 
-bool unicode_is_nonspacing_mark(int32_t point); // Mn
-bool unicode_is_digit(int32_t point);           // Nd
+// In the sense of Python's regular expressions, but of utf8proc's version of Unicode: \d and \w.
+bool unicode_is_digit(int32_t point);
+bool unicode_is_word(int32_t point);
 
-// What the Hugging Face BertNormalizer removes: control, format, private use. Unassigned points,
-// which Unicode counts to the same family, stay; so a character newer than the tables stays too.
-bool unicode_is_control(int32_t point);
+int32_t unicode_upper(int32_t point); // where it is one point
 
-// What BertPreTokenizer isolates: all ASCII signs and category P.
-bool unicode_is_punctuation(int32_t point);
-
-int32_t unicode_lower(int32_t point);
-int32_t unicode_upper(int32_t point);
+// Hugging Face's tokenizers library has categories of its own, those of Unicode 8 in whatever
+// system; a character newer than that stays part of a word. So these look into unicode.inc.
+bool unicode_is_removed(int32_t point);         // control, format, private use, U+FFFD
+bool unicode_is_nonspacing_mark(int32_t point); // what stripping accents removes
+bool unicode_is_punctuation(int32_t point);     // what BertPreTokenizer isolates
+int32_t unicode_lower(int32_t point);           // of a decomposed text
 
 #endif

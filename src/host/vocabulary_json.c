@@ -1,26 +1,39 @@
-// Reads tokenizer.json, the one file in which Hugging Face's tokenizers library keeps everything.
-// Only the kind that BERT uses is accepted; where a field asks for something else, the ids would
-// silently differ.
+// Reads what the JSON files of Hugging Face's tokenizers have in common: tokens and their ids.
 #include "host/vocabulary.h"
 
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool refuse(const char *path, const char *what, vkclip_error *err)
-{
-    return fail(err, VKCLIP_ERROR_FILE, "%s: %s", path, what);
-}
-
-static bool is_text(const cJSON *object, const char *key, const char *wanted)
+bool vocabulary_json_is_text(const cJSON *object, const char *key, const char *wanted)
 {
     const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
     return text && strcmp(text, wanted) == 0;
 }
 
-static bool is_false(const cJSON *object, const char *key)
+bool vocabulary_json_is_false(const cJSON *object, const char *key)
 {
     return cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(object, key));
+}
+
+cJSON *vocabulary_parse_json(const char *path, const char *bytes, size_t byte_count,
+                             vkclip_error *err)
+{
+    // cJSON ends a string at an escaped zero, which would make two names out of one.
+    if (memchr(bytes, 0, byte_count) || strstr(bytes, "\\u0000")) {
+        fail(err, VKCLIP_ERROR_FILE, "%s: holds a zero character", path);
+        return NULL;
+    }
+    if (!vocabulary_is_utf8(bytes, byte_count)) {
+        fail(err, VKCLIP_ERROR_FILE, "%s: is not valid UTF-8", path);
+        return NULL;
+    }
+    const char *stop = bytes;
+    cJSON *root = cJSON_ParseWithLengthOpts(bytes, byte_count + 1, &stop, true);
+    if (!root)
+        fail(err, VKCLIP_ERROR_FILE, "%s: is not valid JSON, or too deep, at byte %zu", path,
+             (size_t)(stop - bytes));
+    return root;
 }
 
 // Reads a whole number from 0 to VOCABULARY_MOST_TOKENS - 1.
@@ -33,50 +46,13 @@ static bool get_id(const cJSON *number, uint32_t *id)
     return (double)*id == number->valuedouble;
 }
 
-static bool check_normalizer(const cJSON *root, const char *path, vkclip_error *err)
-{
-    const cJSON *normalizer = cJSON_GetObjectItemCaseSensitive(root, "normalizer");
-    if (!is_text(normalizer, "type", "BertNormalizer"))
-        return refuse(path, "normalizer.type is not BertNormalizer", err);
-    if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(normalizer, "lowercase")))
-        return refuse(path, "normalizer.lowercase is not true; cased models are not supported",
-                      err);
-    if (is_false(normalizer, "clean_text"))
-        return refuse(path, "normalizer.clean_text is false", err);
-    if (is_false(normalizer, "handle_chinese_chars"))
-        return refuse(path, "normalizer.handle_chinese_chars is false", err);
-    if (is_false(normalizer, "strip_accents")) // null means: as lowercase
-        return refuse(path, "normalizer.strip_accents is false", err);
-    if (!is_text(cJSON_GetObjectItemCaseSensitive(root, "pre_tokenizer"), "type",
-                 "BertPreTokenizer"))
-        return refuse(path, "pre_tokenizer.type is not BertPreTokenizer", err);
-    return true;
-}
-
-static bool check_model(const cJSON *model, const char *path, vkclip_error *err)
-{
-    // Files of old versions have no type here.
-    if (cJSON_GetObjectItemCaseSensitive(model, "type") && !is_text(model, "type", "WordPiece"))
-        return refuse(path, "model.type is not WordPiece", err);
-    if (!is_text(model, "unk_token", "[UNK]"))
-        return refuse(path, "model.unk_token is not [UNK]", err);
-    if (!is_text(model, "continuing_subword_prefix", "##"))
-        return refuse(path, "model.continuing_subword_prefix is not ##", err);
-    const cJSON *most = cJSON_GetObjectItemCaseSensitive(model, "max_input_chars_per_word");
-    if (!cJSON_IsNumber(most) || most->valuedouble != 100)
-        return refuse(path, "model.max_input_chars_per_word is not 100", err);
-    if (!cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(model, "vocab")))
-        return refuse(path, "model.vocab is not an object", err);
-    return true;
-}
-
 // Puts a token at its id; tokens has room for capacity of them.
 static bool place_token(struct vocabulary *vocabulary, uint32_t capacity, const char *path,
                         const char *text, const cJSON *number, vkclip_error *err)
 {
     uint32_t id;
-    if (!text || !*text || !vocabulary_is_utf8(text, strlen(text)))
-        return refuse(path, "a token is empty or not valid UTF-8", err);
+    if (!text || !*text)
+        return fail(err, VKCLIP_ERROR_FILE, "%s: a token is empty or not a text", path);
     if (!get_id(number, &id) || id >= capacity)
         return fail(err, VKCLIP_ERROR_FILE, "%s: the id of token '%s' is not one of 0 to %u", path,
                     text, capacity - 1);
@@ -100,11 +76,6 @@ static bool read_added(struct vocabulary *vocabulary, uint32_t capacity, const c
         const cJSON *id = cJSON_GetObjectItemCaseSensitive(entry, "id");
         if (!place_token(vocabulary, capacity, path, text, id, err))
             return false;
-        if (!is_false(entry, "single_word") || !is_false(entry, "lstrip") ||
-            !is_false(entry, "rstrip") || !is_false(entry, "normalized"))
-            return fail(err, VKCLIP_ERROR_FILE,
-                        "%s: added token '%s' is single_word, lstrip, rstrip or normalized", path,
-                        text);
         if (vocabulary->added_count == VOCABULARY_MOST_ADDED)
             return fail(err, VKCLIP_ERROR_FILE, "%s: more than %d added tokens", path,
                         VOCABULARY_MOST_ADDED);
@@ -136,15 +107,10 @@ static bool copy_tokens(struct vocabulary *vocabulary, const char *path, vkclip_
     return true;
 }
 
-static bool read_tokens(struct vocabulary *vocabulary, const char *path, const cJSON *root,
-                        vkclip_error *err)
+bool vocabulary_read_json(struct vocabulary *vocabulary, const char *path, const cJSON *tokens,
+                          const cJSON *added, vkclip_error *err)
 {
-    const cJSON *model = cJSON_GetObjectItemCaseSensitive(root, "model");
-    const cJSON *added = cJSON_GetObjectItemCaseSensitive(root, "added_tokens");
-    if (!check_normalizer(root, path, err) || !check_model(model, path, err))
-        return false;
-
-    const cJSON *tokens = cJSON_GetObjectItemCaseSensitive(model, "vocab"), *entry;
+    const cJSON *entry;
     size_t capacity = 0;
     cJSON_ArrayForEach(entry, tokens) capacity++;
     cJSON_ArrayForEach(entry, added) capacity++;
@@ -162,20 +128,4 @@ static bool read_tokens(struct vocabulary *vocabulary, const char *path, const c
     }
     return read_added(vocabulary, (uint32_t)capacity, path, added, err) &&
            copy_tokens(vocabulary, path, err);
-}
-
-bool vocabulary_read_json(struct vocabulary *vocabulary, const char *path, const char *bytes,
-                          size_t byte_count, vkclip_error *err)
-{
-    // cJSON ends a string at an escaped zero, which would make two names out of one.
-    if (memchr(bytes, 0, byte_count) || strstr(bytes, "\\u0000"))
-        return refuse(path, "holds a zero character", err);
-    const char *stop = bytes;
-    cJSON *root = cJSON_ParseWithLengthOpts(bytes, byte_count + 1, &stop, true);
-    if (!root)
-        return fail(err, VKCLIP_ERROR_FILE, "%s: is not valid JSON, or too deep, at byte %zu", path,
-                    (size_t)(stop - bytes));
-    bool is_read = read_tokens(vocabulary, path, root, err);
-    cJSON_Delete(root);
-    return is_read;
 }

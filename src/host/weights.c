@@ -11,12 +11,9 @@
 #include "base/checked.h"
 #include "base/half.h"
 #include "host/file.h"
+#include "host/little_endian.h"
 #include "host/vocabulary.h"
 #include "host/weights_formats.h"
-
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "weights files are little-endian and are read as they are"
-#endif
 
 // ---- element types ---------------------------------------------------------------------------
 
@@ -142,23 +139,33 @@ static int compare_names(const void *a, const void *b)
     return strcmp(((const struct weight *)a)->name, ((const struct weight *)b)->name);
 }
 
-// torch's DataParallel saves every name with this in front.
-static void strip_prefix(struct weight_list *list)
+static bool have_prefix(const struct weight_list *list, const char *prefix, size_t length)
 {
-    static const char prefix[] = "module.";
     for (uint32_t i = 0; i < list->count; i++)
-        if (strncmp(list->items[i].name, prefix, sizeof prefix - 1) != 0 ||
-            !list->items[i].name[sizeof prefix - 1])
-            return;
-    for (uint32_t i = 0; i < list->count; i++)
-        list->items[i].name += sizeof prefix - 1;
+        if (strncmp(list->items[i].name, prefix, length) != 0 || !list->items[i].name[length])
+            return false;
+    return true;
+}
+
+// What training scripts leave in front of every name, in any order: torch's DataParallel, modules
+// that hold the model, torch.compile.
+static void strip_prefixes(struct weight_list *list)
+{
+    static const char *const prefixes[] = {"module.", "model.", "_orig_mod."};
+    for (size_t p = 0; p < sizeof prefixes / sizeof *prefixes;) {
+        const size_t length = strlen(prefixes[p]);
+        bool is_common = have_prefix(list, prefixes[p], length);
+        for (uint32_t i = 0; is_common && i < list->count; i++)
+            list->items[i].name += length;
+        p = is_common ? 0 : p + 1;
+    }
 }
 
 static bool finish_list(struct weight_list *list, vkclip_error *err)
 {
     if (list->count == 0)
         return fail(err, VKCLIP_ERROR_FILE, "%s: holds no tensors", list->path);
-    strip_prefix(list);
+    strip_prefixes(list);
     qsort(list->items, list->count, sizeof *list->items, compare_names);
     for (uint32_t i = 1; i < list->count; i++)
         if (strcmp(list->items[i - 1].name, list->items[i].name) == 0)
@@ -303,19 +310,35 @@ const struct weight *weights_find(const struct weights *weights, const char *nam
 
 // ---- reading ---------------------------------------------------------------------------------
 
+static bool read_floats(const struct weights *weights, uint64_t offset_bytes, size_t count,
+                        float *out, vkclip_error *err)
+{
+    if (!file_read(weights->file, weights->path, offset_bytes, out, count * sizeof *out, err))
+        return false;
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+    for (size_t i = 0; i < count; i++)
+        out[i] = float_from_bits(get_u32((const uint8_t *)(out + i)));
+#endif
+    return true;
+}
+
 // Doubles do not fit where the floats go; this many at a time pass through the stack.
 #define DOUBLE_COUNT 512
 
 static bool read_doubles(const struct weights *weights, uint64_t offset_bytes, size_t count,
                          float *out, vkclip_error *err)
 {
-    double piece[DOUBLE_COUNT];
+    uint8_t piece[DOUBLE_COUNT][sizeof(double)];
     while (count > 0) {
         size_t now = count < DOUBLE_COUNT ? count : DOUBLE_COUNT;
         if (!file_read(weights->file, weights->path, offset_bytes, piece, now * sizeof *piece, err))
             return false;
-        for (size_t i = 0; i < now; i++)
-            *out++ = (float)piece[i];
+        for (size_t i = 0; i < now; i++) {
+            uint64_t bits = get_u64(piece[i]);
+            double value;
+            memcpy(&value, &bits, sizeof value);
+            *out++ = (float)value;
+        }
         offset_bytes += now * sizeof *piece;
         count -= now;
     }
@@ -330,8 +353,7 @@ static bool read_halves(const struct weights *weights, uint64_t offset_bytes, si
     if (!file_read(weights->file, weights->path, offset_bytes, halves, 2 * count, err))
         return false;
     for (size_t i = 0; i < count; i++) {
-        uint16_t half;
-        memcpy(&half, halves + 2 * i, sizeof half);
+        uint16_t half = get_u16(halves + 2 * i);
         out[i] = is_bf16 ? bf16_to_float(half) : half_to_float(half);
     }
     return true;
@@ -352,7 +374,7 @@ bool weights_read_f32(const struct weights *weights, const struct weight *weight
     }
     switch (weight->type) {
     case WEIGHT_F32:
-        is_read = file_read(weights->file, weights->path, at, out, items * sizeof *out, &inner);
+        is_read = read_floats(weights, at, items, out, &inner);
         break;
     case WEIGHT_F16:
     case WEIGHT_BF16:

@@ -44,8 +44,9 @@ struct weights {
 };
 
 // Opens a weights file and lists its tensors. The format is told from the first bytes:
-// torch.save zip or safetensors. An outer state_dict wrapper and a "module." prefix common to
-// all names are taken off. Every tensor is known to lie inside the file and to be contiguous.
+// torch.save zip or safetensors. An outer state_dict wrapper, and "module.", "model." and
+// "_orig_mod." in front of all names, are taken off. Every tensor is known to lie inside the file
+// and to be contiguous.
 //
 // Fails with VKCLIP_ERROR_FILE, naming file, tensor and byte, or VKCLIP_ERROR_MEMORY.
 bool weights_open(struct weights *weights, const char *path, vkclip_error *err);

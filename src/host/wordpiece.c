@@ -1,51 +1,69 @@
-// What Hugging Face's BertTokenizerFast does with a cleaned text (text_clean.h): split at literal
+// What Hugging Face's BertTokenizerFast does with a text, cleaned or not: split at literal
 // special tokens, normalise, split into words, and look the words up piece by piece.
 //
 // Sources: tokenizers 0.15, normalizers/bert.rs, pre_tokenizers/bert.rs, models/wordpiece/mod.rs;
 // transformers 4.35 tokenization_bert_fast.py.
-//
-// Unicode versions: tokenizers has the categories of Unicode 8, ftfy the NFC of the Python it
-// runs in, and we take everything from utf8proc (Debian 12: Unicode 15). So 568 code points, all of
-// them marks, punctuation and format characters that are newer or changed their category, are
-// dropped or split off here and stay part of a word there, which then is [UNK]: no published
-// vocabulary has one of them. tools/reference/compare_tokens.py counts them.
 #include "host/wordpiece.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
 
-#include "host/text_clean.h"
-#include "host/vocabulary.h"
+#include "host/encoding.h"
+#include "host/wordpiece_files.h"
 
 #define LONGEST_WORD 100 // characters; a longer word is one [UNK]
 
 struct wordpiece {
     struct vocabulary vocabulary;
+    bool cleans;
+    int32_t unk, cls, sep;
 };
 
 struct encoder {
-    const struct vocabulary *vocabulary;
-    int32_t *ids;
-    uint32_t count, max_ids; // one id is kept free for [SEP]
-    struct text_cleaner cleaner;
-    struct points clean, normal, spare;
+    const struct wordpiece *wordpiece;
+    struct encoding encoding;
+    struct points normal, spare;
     int32_t word[LONGEST_WORD];
     size_t word_length; // may exceed LONGEST_WORD
 };
 
-struct wordpiece *wordpiece_create(const char *path, vkclip_error *err)
+// Finds a special token, which is also found in raw text.
+static bool find_special(struct vocabulary *vocabulary, const char *path, const char *name,
+                         int32_t *id, vkclip_error *err)
 {
-    struct wordpiece *wordpiece = malloc(sizeof *wordpiece);
+    *id = vocabulary_find_text(vocabulary, "", name);
+    if (*id < 0)
+        return fail(err, VKCLIP_ERROR_FILE, "%s: no token %s; is this a BERT vocabulary?", path,
+                    name);
+    for (uint32_t i = 0; i < vocabulary->added_count; i++)
+        if (vocabulary->added[i] == *id)
+            return true;
+    if (vocabulary->added_count < VOCABULARY_MOST_ADDED)
+        vocabulary->added[vocabulary->added_count++] = *id;
+    return true;
+}
+
+struct wordpiece *wordpiece_create(const char *path, bool cleans, vkclip_error *err)
+{
+    struct wordpiece *wordpiece = calloc(1, sizeof *wordpiece);
     if (!wordpiece) {
         fail(err, VKCLIP_ERROR_MEMORY, "%s: no memory for the vocabulary", path);
         return NULL;
     }
-    if (!vocabulary_init(&wordpiece->vocabulary, path, err)) {
-        free(wordpiece);
-        return NULL;
-    }
-    return wordpiece;
+    wordpiece->cleans = cleans;
+    struct vocabulary *vocabulary = &wordpiece->vocabulary;
+    int32_t pad, mask;
+    if (wordpiece_read(vocabulary, path, err) &&
+        find_special(vocabulary, path, "[PAD]", &pad, err) &&
+        find_special(vocabulary, path, "[UNK]", &wordpiece->unk, err) &&
+        find_special(vocabulary, path, "[CLS]", &wordpiece->cls, err) &&
+        find_special(vocabulary, path, "[SEP]", &wordpiece->sep, err) &&
+        (vocabulary_find_text(vocabulary, "", "[MASK]") < 0 ||
+         find_special(vocabulary, path, "[MASK]", &mask, err)))
+        return wordpiece;
+    wordpiece_destroy(wordpiece);
+    return NULL;
 }
 
 void wordpiece_destroy(struct wordpiece *wordpiece)
@@ -58,14 +76,7 @@ void wordpiece_destroy(struct wordpiece *wordpiece)
 
 bool wordpiece_equal(const struct wordpiece *a, const struct wordpiece *b)
 {
-    if (a->vocabulary.count != b->vocabulary.count)
-        return false;
-    for (uint32_t i = 0; i < a->vocabulary.count; i++) {
-        const struct token *x = &a->vocabulary.tokens[i], *y = &b->vocabulary.tokens[i];
-        if (x->byte_count != y->byte_count || memcmp(x->text, y->text, x->byte_count) != 0)
-            return false;
-    }
-    return true;
+    return vocabulary_equal(&a->vocabulary, &b->vocabulary);
 }
 
 uint32_t wordpiece_count(const struct wordpiece *wordpiece)
@@ -75,44 +86,57 @@ uint32_t wordpiece_count(const struct wordpiece *wordpiece)
 
 int32_t wordpiece_find(const struct wordpiece *wordpiece, const char *token)
 {
-    size_t byte_count = strlen(token);
-    uint64_t hash = vocabulary_hash(VOCABULARY_HASH_START, token, byte_count);
-    return vocabulary_find(&wordpiece->vocabulary, hash, "", token, byte_count);
+    return vocabulary_find_text(&wordpiece->vocabulary, "", token);
 }
+
+// Of all tokens, each with its zero byte, in the order of their ids.
+static uint64_t hash_of_all(const struct vocabulary *vocabulary)
+{
+    uint64_t hash = VOCABULARY_HASH_START;
+    for (uint32_t id = 0; id < vocabulary->count; id++)
+        hash = vocabulary_hash(hash, vocabulary->tokens[id].text,
+                               vocabulary->tokens[id].byte_count + 1);
+    return hash;
+}
+
+static const struct known {
+    const char *name, *hub_names[2];
+    uint64_t hash;
+} known[] = {
+    {"BiomedCLIP (PubMedBERT abstract)",
+     {"microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract",
+      "microsoft/BiomedNLP-PubMedBERT-base-uncased-abstract"},
+     UINT64_C(0x7b7026bb7133d2c1)},
+    {"bert-base-uncased",
+     {"bert-base-uncased", "google-bert/bert-base-uncased"},
+     UINT64_C(0x67eefeca1ea522f0)},
+    {"PubMedBERT full text",
+     {"microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract-fulltext",
+      "microsoft/BiomedNLP-PubMedBERT-base-uncased-abstract-fulltext"},
+     UINT64_C(0xc18ec40e79dac857)},
+};
+
+#define KNOWN_COUNT (sizeof known / sizeof *known)
 
 const char *wordpiece_known_as(const struct wordpiece *wordpiece)
 {
-    static const struct {
-        const char *name;
-        uint32_t count;
-        int32_t the, lymphoma, last;
-        const char *last_token;
-    } known[] = {
-        {"BiomedCLIP (PubMedBERT abstract)", 28895, 1680, 6403, 28894, "tph"},
-        {"bert-base-uncased", 30522, 1996, -1, 30521, "##\xef\xbd\x9e"},
-        {"PubMedBERT full text", 30522, 1920, 8636, 30521, "zns"},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (wordpiece_count(wordpiece) == known[i].count &&
-            wordpiece_find(wordpiece, "the") == known[i].the &&
-            wordpiece_find(wordpiece, "lymphoma") == known[i].lymphoma &&
-            wordpiece_find(wordpiece, known[i].last_token) == known[i].last)
+    uint64_t hash = hash_of_all(&wordpiece->vocabulary);
+    for (size_t i = 0; i < KNOWN_COUNT; i++)
+        if (known[i].hash == hash)
+            return known[i].name;
+    return NULL;
+}
+
+const char *wordpiece_known_by_hub(const char *hub_name)
+{
+    for (size_t i = 0; i < KNOWN_COUNT; i++)
+        if (strcmp(known[i].hub_names[0], hub_name) == 0 ||
+            strcmp(known[i].hub_names[1], hub_name) == 0)
             return known[i].name;
     return NULL;
 }
 
 // ---- words to ids -----------------------------------------------------------------------------
-
-static bool is_full(const struct encoder *encoder)
-{
-    return encoder->count + 1 >= encoder->max_ids;
-}
-
-static void put_id(struct encoder *encoder, int32_t id)
-{
-    if (!is_full(encoder))
-        encoder->ids[encoder->count++] = id;
-}
 
 // The longest token that the word begins with at `start`, or -1. ends[i] is the byte where
 // character i ends.
@@ -148,7 +172,7 @@ static void end_word(struct encoder *encoder)
     if (length == 0)
         return;
     if (length > LONGEST_WORD) {
-        put_id(encoder, encoder->vocabulary->unk);
+        encoding_put(&encoder->encoding, encoder->wordpiece->unk);
         return;
     }
 
@@ -163,15 +187,15 @@ static void end_word(struct encoder *encoder)
     int32_t pieces[LONGEST_WORD];
     size_t piece_count = 0;
     for (size_t start = 0; start < length;) {
-        int32_t id = match_longest(encoder->vocabulary, bytes, ends, length, &start);
+        int32_t id = match_longest(&encoder->wordpiece->vocabulary, bytes, ends, length, &start);
         if (id < 0) {
-            put_id(encoder, encoder->vocabulary->unk);
+            encoding_put(&encoder->encoding, encoder->wordpiece->unk);
             return;
         }
         pieces[piece_count++] = id;
     }
     for (size_t i = 0; i < piece_count; i++)
-        put_id(encoder, pieces[i]);
+        encoding_put(&encoder->encoding, pieces[i]);
 }
 
 static void put_character(struct encoder *encoder, int32_t point)
@@ -202,6 +226,12 @@ static void put_decomposed(struct points *out, int32_t point)
             points_push(out, parts[i]);
 }
 
+// Control characters that are spaces all the same.
+static bool is_line_space(int32_t point)
+{
+    return point == '\t' || point == '\n' || point == '\r';
+}
+
 // BertNormalizer: clean, space out ideographs, strip accents. The marks that stay are brought
 // into the order of NFD here; leaving the others out first does not change it.
 static void normalise(struct encoder *encoder, const int32_t *text, size_t count)
@@ -210,11 +240,10 @@ static void normalise(struct encoder *encoder, const int32_t *text, size_t count
     normal->count = 0;
     for (size_t i = 0; i < count; i++) {
         int32_t point = text[i];
-        // Only the spaces that are no control characters, and tab and line ends, reach this.
-        if (unicode_is_space(point)) {
-            points_push(normal, ' ');
-        } else if (point == REPLACEMENT_POINT || unicode_is_control(point)) {
+        if (unicode_is_removed(point) && !is_line_space(point)) {
             continue;
+        } else if (unicode_is_space(point)) {
+            points_push(normal, ' ');
         } else if (is_ideograph(point)) {
             points_push(normal, ' ');
             put_decomposed(normal, point);
@@ -229,7 +258,7 @@ static void normalise(struct encoder *encoder, const int32_t *text, size_t count
 static void encode_plain(struct encoder *encoder, const int32_t *text, size_t count)
 {
     normalise(encoder, text, count);
-    for (size_t i = 0; i < encoder->normal.count && !is_full(encoder); i++) {
+    for (size_t i = 0; i < encoder->normal.count && !encoding_is_full(&encoder->encoding); i++) {
         int32_t point = unicode_lower(encoder->normal.at[i]);
         if (point == ' ') {
             end_word(encoder);
@@ -284,14 +313,15 @@ static void encode_line(struct encoder *encoder, const struct points *line)
     size_t first = 0; // of the text not yet encoded
     for (size_t i = 0; i < line->count;) {
         size_t length;
-        int32_t added = find_added(encoder->vocabulary, line->at + i, line->count - i, &length);
+        int32_t added =
+            find_added(&encoder->wordpiece->vocabulary, line->at + i, line->count - i, &length);
         if (added < 0) {
             i++;
             continue;
         }
         if (i > first)
             encode_plain(encoder, line->at + first, i - first);
-        put_id(encoder, added);
+        encoding_put(&encoder->encoding, added);
         i += length;
         first = i;
     }
@@ -299,40 +329,25 @@ static void encode_line(struct encoder *encoder, const struct points *line)
         encode_plain(encoder, line->at + first, line->count - first);
 }
 
-// Line by line, since no step looks across a line end; what follows the last id that fits is
-// not looked at.
-static void encode_lines(struct encoder *encoder, const char *text, size_t byte_count)
-{
-    while (byte_count > 0 && !is_full(encoder) && !encoder->clean.is_broken) {
-        const char *end = memchr(text, '\n', byte_count);
-        size_t line_bytes = end ? (size_t)(end - text) + 1 : byte_count;
-        text_clean_line(&encoder->cleaner, text, line_bytes, &encoder->clean);
-        encode_line(encoder, &encoder->clean);
-        text += line_bytes;
-        byte_count -= line_bytes;
-    }
-}
-
 bool wordpiece_encode(const struct wordpiece *wordpiece, const char *text, size_t byte_count,
                       uint32_t max_ids, int32_t *ids, uint32_t *count, vkclip_error *err)
 {
     struct encoder encoder = {
-        .vocabulary = &wordpiece->vocabulary,
-        .ids = ids,
-        .max_ids = max_ids,
+        .wordpiece = wordpiece,
+        .encoding =
+            {
+                .text = text,
+                .byte_count = byte_count,
+                .cleans = wordpiece->cleans,
+                .ids = ids,
+                .max_ids = max_ids,
+            },
     };
-    put_id(&encoder, wordpiece->vocabulary.cls);
-    encode_lines(&encoder, text, byte_count);
-    ids[encoder.count++] = wordpiece->vocabulary.sep;
-    *count = encoder.count;
-
-    bool is_broken = encoder.clean.is_broken | encoder.normal.is_broken | encoder.spare.is_broken;
-    text_cleaner_finish(&encoder.cleaner);
-    points_finish(&encoder.clean);
+    encoding_begin(&encoder.encoding, wordpiece->cls);
+    while (encoding_next_line(&encoder.encoding))
+        encode_line(&encoder, &encoder.encoding.line);
+    bool is_broken = encoder.normal.is_broken | encoder.spare.is_broken;
     points_finish(&encoder.normal);
     points_finish(&encoder.spare);
-    if (is_broken)
-        return fail(err, VKCLIP_ERROR_MEMORY, "no memory to tokenize a text of %zu bytes",
-                    byte_count);
-    return true;
+    return encoding_end(&encoder.encoding, wordpiece->sep, is_broken, count, err);
 }

@@ -37,6 +37,9 @@ static const uint32_t attention_f32[] = {
 static const uint32_t attention_f16[] = {
 #include "attention_f16.spv.inc"
 };
+static const uint32_t mean_f32[] = {
+#include "mean_f32.spv.inc"
+};
 static const uint32_t normalize_f32[] = {
 #include "normalize_f32.spv.inc"
 };
@@ -60,6 +63,8 @@ static const struct {
     [KERNEL_LINEAR_F32] = {"linear", .f16 = {SPIRV(linear_f16_f32)}},
     [KERNEL_LINEAR_F32_NARROW] = {"linear", .f16 = {SPIRV(linear_f16_f32)}},
     [KERNEL_ATTENTION] = {"attention", {SPIRV(attention_f32)}, {SPIRV(attention_f16)}},
+    [KERNEL_ATTENTION_CAUSAL] = {"attention", {SPIRV(attention_f32)}, {SPIRV(attention_f16)}},
+    [KERNEL_MEAN] = {"mean", {SPIRV(mean_f32)}, {SPIRV(mean_f32)}},
     [KERNEL_NORMALIZE] = {"normalize", {SPIRV(normalize_f32)}, {SPIRV(normalize_f32)}},
 };
 
@@ -68,7 +73,7 @@ struct linear_tile {
     uint32_t workgroup_width, tile_rows, tile_cols, lanes_across, is_staged;
 };
 
-// What one kind of device gets. Measured on llvmpipe (Mesa 22.3.6, 2 cores of an EPYC, GFLOP a
+// What the kinds of devices get. Measured on llvmpipe (Mesa 22.3.6, 2 cores of an EPYC, GFLOP a
 // core and second, 197 x 768 by 768 x 768): 14 with 12 x 16 outputs a lane, 8 with 12 x 4, 1.5
 // with shared memory, whose barriers a CPU pays dearly. GPUs get the textbook's 64 x 64 tile in
 // shared memory, within the 128 lanes and 16 KiB that Vulkan guarantees.
@@ -77,26 +82,50 @@ struct device_shapes {
     uint32_t row_width; // workgroup of layernorm and normalize
     uint32_t lanes_per_row;
     uint32_t attention_width; // queries a workgroup
-    uint32_t copy_width;      // workgroup of patchify and embed_tokens
+    uint32_t copy_width;      // workgroup of patchify, embed_tokens and mean
 };
 
-static const struct device_shapes software_shapes = {
-    .linear = {8, 12, 16, 2, 0},
-    .linear_narrow = {8, 12, 4, 8, 0},
-    .row_width = 8,
-    .lanes_per_row = 1,
-    .attention_width = 8,
-    .copy_width = 32,
+// Mali and V3D have 64 registers a lane, and keep shared memory where all memory is. In the
+// textbook's tile their compilers (Mesa 26.2.6) spill: 167 fills in 1492 instructions on a
+// Mali-G610, 316 in 2860 on V3D 7.1. In the small one they do not.
+static const struct device_shapes device_shapes[TILES_COUNT] = {
+    [TILES_SOFTWARE] =
+        {
+            .linear = {8, 12, 16, 2, 0},
+            .linear_narrow = {8, 12, 4, 8, 0},
+            .row_width = 8,
+            .lanes_per_row = 1,
+            .attention_width = 8,
+            .copy_width = 32,
+        },
+    [TILES_HARDWARE] =
+        {
+            .linear = {128, 8, 4, 16, 1},
+            .linear_narrow = {64, 4, 4, 16, 0},
+            .row_width = 64,
+            .lanes_per_row = 64,
+            .attention_width = 64,
+            .copy_width = 64,
+        },
+    [TILES_SMALL] =
+        {
+            .linear = {64, 4, 4, 16, 0},
+            .linear_narrow = {64, 4, 4, 16, 0},
+            .row_width = 64,
+            .lanes_per_row = 64,
+            .attention_width = 64,
+            .copy_width = 64,
+        },
 };
 
-static const struct device_shapes hardware_shapes = {
-    .linear = {128, 8, 4, 16, 1},
-    .linear_narrow = {64, 4, 4, 16, 0},
-    .row_width = 64,
-    .lanes_per_row = 64,
-    .attention_width = 64,
-    .copy_width = 64,
-};
+// Vulkan does not tell how many registers there are. GPUs with few have narrow subgroups too: 16
+// lanes or fewer on Mali and V3D, 32 or more on all others.
+enum kernels_tiles kernels_choose_tiles(const vkclip_device_facts *device)
+{
+    if (device->kind == VKCLIP_DEVICE_SOFTWARE)
+        return TILES_SOFTWARE;
+    return device->subgroup_width < 32 ? TILES_SMALL : TILES_HARDWARE;
+}
 
 const char *kernel_name(enum kernel kernel)
 {
@@ -153,15 +182,17 @@ static bool create_copy(struct kernels *kernels, enum kernel kernel,
     return create(kernels, kernel, &shapes->copy_width, 1, err);
 }
 
-static bool create_attention(struct kernels *kernels, const struct device_shapes *shapes,
-                             uint32_t head_dim, vkclip_error *err)
+static bool create_attention(struct kernels *kernels, enum kernel kernel,
+                             const struct device_shapes *shapes, uint32_t head_dim,
+                             vkclip_error *err)
 {
     const uint32_t constants[] = {
         [SPEC_WORKGROUP_WIDTH] = shapes->attention_width,
         [SPEC_HEAD_DIM] = head_dim,
+        [SPEC_IS_CAUSAL] = kernel == KERNEL_ATTENTION_CAUSAL,
     };
-    kernels->shapes[KERNEL_ATTENTION].rows = shapes->attention_width;
-    return create(kernels, KERNEL_ATTENTION, constants, 2, err);
+    kernels->shapes[kernel].rows = shapes->attention_width;
+    return create(kernels, kernel, constants, 3, err);
 }
 
 bool kernels_init(struct kernels *kernels, struct gpu *gpu, const struct kernels_params *params,
@@ -171,8 +202,7 @@ bool kernels_init(struct kernels *kernels, struct gpu *gpu, const struct kernels
     if (params->precision == VKCLIP_PRECISION_FP16 && !facts->has_fp16_storage)
         return fail(err, VKCLIP_ERROR_DEVICE, "%s does not store fp16: use fp32", facts->name);
 
-    const struct device_shapes *shapes =
-        params->kind == VKCLIP_DEVICE_SOFTWARE ? &software_shapes : &hardware_shapes;
+    const struct device_shapes *shapes = &device_shapes[params->tiles];
     *kernels = (struct kernels){
         .gpu = gpu,
         .precision = params->precision,
@@ -187,7 +217,10 @@ bool kernels_init(struct kernels *kernels, struct gpu *gpu, const struct kernels
            (params->precision != VKCLIP_PRECISION_FP16 ||
             (create_linear(kernels, KERNEL_LINEAR_F32, &shapes->linear, err) &&
              create_linear(kernels, KERNEL_LINEAR_F32_NARROW, &shapes->linear_narrow, err))) &&
-           create_attention(kernels, shapes, params->head_dim, err);
+           create_attention(kernels, KERNEL_ATTENTION, shapes, params->head_dim, err) &&
+           (!params->is_causal ||
+            create_attention(kernels, KERNEL_ATTENTION_CAUSAL, shapes, params->head_dim, err)) &&
+           (!params->has_mean || create_copy(kernels, KERNEL_MEAN, shapes, err));
 }
 
 void kernels_finish(struct kernels *kernels)

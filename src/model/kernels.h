@@ -15,6 +15,8 @@ enum kernel {
     KERNEL_LINEAR_F32,    // in fp16, the same with an f32 output: residual stream, embeddings
     KERNEL_LINEAR_F32_NARROW,
     KERNEL_ATTENTION,
+    KERNEL_ATTENTION_CAUSAL,
+    KERNEL_MEAN,
     KERNEL_NORMALIZE,
     KERNEL_COUNT,
 };
@@ -33,11 +35,23 @@ struct kernels {
     struct gpu_pipeline *pipelines[KERNEL_COUNT];
 };
 
+// Whose tiles to take; any run on any device.
+enum kernels_tiles {
+    TILES_SOFTWARE, // of drivers that compute on the CPU
+    TILES_HARDWARE,
+    TILES_SMALL, // of GPUs with few registers a lane
+    TILES_COUNT,
+};
+
 struct kernels_params {
     vkclip_precision precision; // FP32 or FP16
-    vkclip_device_kind kind;    // whose shapes to take; any runs on any device
+    enum kernels_tiles tiles;   // kernels_choose_tiles knows
     uint32_t head_dim;          // columns of a head, in both towers
+    bool is_causal;             // some attention is
+    bool has_mean;              // some sequences are averaged
 };
+
+enum kernels_tiles kernels_choose_tiles(const vkclip_device_facts *device);
 
 // Creates all pipelines.
 //

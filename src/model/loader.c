@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/half.h"
 
 // One allocation holds many tensors, since drivers limit their number; blocks this large still
@@ -19,6 +20,10 @@
 #define ALIGNMENT 256
 
 #define MAX_NAME 160
+
+// What every device can bind (maxStorageBufferRange). BiomedCLIP's words have 94 MB in f32, those
+// of CLIP's ViT-L/14 152.
+#define WORDS_PART_BYTES (UINT64_C(128) << 20)
 
 // ---- passes ----------------------------------------------------------------------------------
 
@@ -102,25 +107,44 @@ static bool is_float_type(enum weight_type type)
     return type == WEIGHT_F32 || type == WEIGHT_F16 || type == WEIGHT_BF16 || type == WEIGHT_F64;
 }
 
-// The tensor of that name and shape; a problem is noted and NULL returned when there is none.
-static const struct weight *expect(struct loader *loader, const char *name, uint32_t rank,
-                                   const uint64_t *shape)
+// The shape of a tensor without its leading 1s, of which `keep` dimensions stay.
+static const uint64_t *inner_shape(const struct weight *weight, uint32_t keep)
+{
+    uint32_t first = 0;
+    while (weight->rank - first > keep && weight->shape[first] == 1)
+        first++;
+    return weight->rank - first == keep ? weight->shape + first : NULL;
+}
+
+static void note_shape(struct loader *loader, const char *name, const struct weight *found,
+                       uint32_t rank, const uint64_t *shape)
 {
     struct weight wanted = {.name = name, .type = WEIGHT_F32, .rank = rank};
     memcpy(wanted.shape, shape, rank * sizeof *shape);
     char want_text[128], found_text[128];
     weight_describe(&wanted, want_text, sizeof want_text);
-
-    const struct weight *found = weights_find(loader->weights, name);
     if (!found) {
         note_problem(loader, "missing tensor '%s', expected %s", name, want_text);
-        return NULL;
+        return;
     }
-    loader->is_expected[found - loader->weights->items] = true;
-    bool is_shape = found->rank == rank && memcmp(found->shape, shape, rank * sizeof *shape) == 0;
+    weight_describe(found, found_text, sizeof found_text);
+    note_problem(loader, "tensor '%s' is %s, expected %s", name, found_text, want_text);
+}
+
+// The tensor of that name and shape, which may have leading 1s more where is_loose; a problem is
+// noted and NULL returned when there is none.
+static const struct weight *expect_shape(struct loader *loader, const char *name, uint32_t rank,
+                                         const uint64_t *shape, bool is_loose)
+{
+    const struct weight *found = weights_find(loader->weights, name);
+    if (found)
+        loader->is_expected[found - loader->weights->items] = true;
+    const uint64_t *inner = NULL;
+    if (found && (is_loose || found->rank == rank))
+        inner = is_loose ? inner_shape(found, rank) : found->shape;
+    bool is_shape = inner && memcmp(inner, shape, rank * sizeof *shape) == 0;
     if (!is_shape || !is_float_type(found->type)) {
-        weight_describe(found, found_text, sizeof found_text);
-        note_problem(loader, "tensor '%s' is %s, expected %s", name, found_text, want_text);
+        note_shape(loader, name, found, rank, shape);
         return NULL;
     }
     if (!loader->gpu)
@@ -128,11 +152,21 @@ static const struct weight *expect(struct loader *loader, const char *name, uint
     return found;
 }
 
+static const struct weight *expect(struct loader *loader, const char *name, uint32_t rank,
+                                   const uint64_t *shape)
+{
+    return expect_shape(loader, name, rank, shape, false);
+}
+
 void loader_ignore(struct loader *loader, const char *name)
 {
-    const struct weight *found = weights_find(loader->weights, name);
-    if (found)
-        loader->is_expected[found - loader->weights->items] = true;
+    const size_t length = strlen(name);
+    const bool is_prefix = length > 0 && name[length - 1] == '.';
+    for (uint32_t i = 0; i < loader->weights->count; i++) {
+        const char *found = loader->weights->items[i].name;
+        if (is_prefix ? strncmp(found, name, length) == 0 : strcmp(found, name) == 0)
+            loader->is_expected[i] = true;
+    }
 }
 
 uint32_t loader_measure(const struct weights *weights, const char *name, uint32_t rank,
@@ -218,12 +252,12 @@ static bool place(struct loader *loader, uint64_t size_bytes, struct gpu_range *
     return true;
 }
 
-static float *scratch(struct loader *loader, size_t count)
+static float *scratch(struct loader *loader, uint64_t count)
 {
     if (loader->scratch_count < count) {
         free(loader->scratch);
-        loader->scratch = malloc(count * sizeof *loader->scratch);
-        loader->scratch_count = loader->scratch ? count : 0;
+        loader->scratch = checked_malloc(count * sizeof *loader->scratch);
+        loader->scratch_count = loader->scratch ? (size_t)count : 0;
         if (!loader->scratch)
             fail(&loader->error, VKCLIP_ERROR_MEMORY, "no memory to convert weights");
     }
@@ -239,14 +273,12 @@ static bool read_part(struct loader *loader, const struct weight *weight, uint64
 // ---- upload ----------------------------------------------------------------------------------
 
 // Element i of a staging piece, in the storage type of weights.
-static void store_f32(void *piece, size_t i, float value)
+static void store(void *piece, size_t i, float value, bool is_half)
 {
-    ((float *)piece)[i] = value;
-}
-
-static void store_f16(void *piece, size_t i, float value)
-{
-    ((uint16_t *)piece)[i] = half_from_float(value);
+    if (is_half)
+        ((uint16_t *)piece)[i] = half_from_float(value);
+    else
+        ((float *)piece)[i] = value;
 }
 
 // Half precision ends at 65504. A weight beyond it would become infinite without a word.
@@ -291,24 +323,31 @@ static void pack_panel(const float *source, uint32_t rows, uint32_t in_cols, voi
     for (uint32_t k = 0; k < in_cols; k++)
         for (uint32_t c = 0; c < PANEL_COLS; c++) {
             float value = c < rows ? source[(size_t)c * in_cols + k] : 0.0f;
-            size_t at = (size_t)k * PANEL_COLS + c;
-            if (is_half)
-                store_f16(panel, at, value);
-            else
-                store_f32(panel, at, value);
+            store(panel, (size_t)k * PANEL_COLS + c, value, is_half);
         }
 }
 
-// Reads the rows of output `first` .. of several matrices that stand one under the other.
-static bool read_rows(struct loader *loader, const struct weight *const *matrices, uint32_t each,
-                      uint32_t in_cols, uint32_t first, uint32_t rows, float *out)
+// Several matrices one under the other, or one that was turned on the host.
+struct matrix {
+    const struct weight *parts[LOADER_MOST_STACKED];
+    const float *turned; // [out, in] of parts[0]; NULL: it is stored so
+    uint32_t part_rows;  // of each
+    uint32_t in_cols, out_cols;
+};
+
+static bool read_rows(struct loader *loader, const struct matrix *matrix, uint32_t first,
+                      uint32_t rows, float *out)
 {
+    const uint32_t in_cols = matrix->in_cols, each = matrix->part_rows;
     while (rows > 0) {
-        const struct weight *matrix = matrices[first / each];
+        const struct weight *part = matrix->parts[first / each];
         uint32_t row = first % each, now = each - row < rows ? each - row : rows;
         size_t count = (size_t)now * in_cols;
-        if (!read_part(loader, matrix, (uint64_t)row * in_cols, count, out) ||
-            !check_half_range(loader, matrix, out, count))
+        if (matrix->turned)
+            memcpy(out, matrix->turned + (size_t)row * in_cols, count * sizeof *out);
+        else if (!read_part(loader, part, (uint64_t)row * in_cols, count, out))
+            return false;
+        if (!check_half_range(loader, part, out, count))
             return false;
         out += count;
         first += now;
@@ -317,15 +356,15 @@ static bool read_rows(struct loader *loader, const struct weight *const *matrice
     return true;
 }
 
-static void upload_panels(struct loader *loader, const struct weight *const *matrices,
-                          uint32_t each, uint32_t in_cols, uint32_t out_cols,
+static void upload_panels(struct loader *loader, const struct matrix *matrix,
                           struct gpu_range target)
 {
+    const uint32_t in_cols = matrix->in_cols, out_cols = matrix->out_cols;
     const uint64_t panel_bytes = (uint64_t)PANEL_COLS * in_cols * loader->element_bytes;
     const uint32_t panel_count = (out_cols + PANEL_COLS - 1) / PANEL_COLS;
     if (panel_bytes > GPU_UPLOAD_PIECE_BYTES) {
         fail(&loader->error, VKCLIP_ERROR_MODEL, "'%s' has %u columns, too many to load",
-             matrices[0]->name, in_cols);
+             matrix->parts[0]->name, in_cols);
         return;
     }
     const uint32_t at_once = (uint32_t)(GPU_UPLOAD_PIECE_BYTES / panel_bytes);
@@ -341,7 +380,7 @@ static void upload_panels(struct loader *loader, const struct weight *const *mat
         for (uint32_t panel = first; panel < end; panel++) {
             uint32_t row = panel * PANEL_COLS;
             uint32_t count = out_cols - row < PANEL_COLS ? out_cols - row : PANEL_COLS;
-            if (!read_rows(loader, matrices, each, in_cols, row, count, rows))
+            if (!read_rows(loader, matrix, row, count, rows))
                 return;
             pack_panel(rows, count, in_cols, piece + (panel - first) * panel_bytes,
                        loader->element_bytes == 2);
@@ -354,95 +393,158 @@ static void upload_panels(struct loader *loader, const struct weight *const *mat
 
 // Whole vectors, one after the other, as f32.
 static void upload_vectors(struct loader *loader, const struct weight *const *vectors,
-                           uint32_t count, uint32_t cols, struct gpu_range target)
+                           uint32_t count, uint32_t cols, uint64_t offset_bytes,
+                           struct gpu_range target)
 {
     float *values = scratch(loader, cols);
     for (uint32_t i = 0; values && !loader->error.status && i < count; i++) {
         if (!read_part(loader, vectors[i], 0, cols, values))
             return;
-        upload_f32(loader, values, cols, target, (uint64_t)i * cols * sizeof *values);
+        upload_f32(loader, values, cols, target,
+                   offset_bytes + (uint64_t)i * cols * sizeof *values);
     }
 }
 
 // ---- what towers ask for ---------------------------------------------------------------------
 
-#define MAX_STACKED 3
+struct full_name {
+    char text[MAX_NAME];
+};
 
-static void load_matrix(struct loader *loader, const struct weight *const *matrices, uint32_t count,
-                        uint32_t in_cols, uint32_t out_cols, struct linear_weights *out)
+static struct full_name join(const char *name, const char *end)
 {
-    uint64_t padded = align_up((uint64_t)count * out_cols, PANEL_COLS);
-    out->in_cols = in_cols;
-    out->out_cols = count * out_cols;
-    if (place(loader, padded * in_cols * loader->element_bytes, &out->panels))
-        upload_panels(loader, matrices, out_cols, in_cols, out->out_cols, out->panels);
+    struct full_name full;
+    snprintf(full.text, sizeof full.text, "%s%s", name, end);
+    return full;
 }
 
-void loader_linear(struct loader *loader, const char *const *names, uint32_t name_count,
-                   uint32_t in_cols, uint32_t out_cols, bool has_bias, struct linear_weights *out)
+static bool is_pair(const char *name)
 {
-    const struct weight *matrices[MAX_STACKED] = {0}, *biases[MAX_STACKED] = {0};
-    bool is_complete = true;
-    *out = (struct linear_weights){0};
-    for (uint32_t i = 0; i < name_count; i++) {
-        char name[MAX_NAME];
-        snprintf(name, sizeof name, "%s.weight", names[i]);
-        matrices[i] = expect(loader, name, 2, (uint64_t[]){out_cols, in_cols});
-        snprintf(name, sizeof name, "%s.bias", names[i]);
-        if (has_bias)
-            biases[i] = expect(loader, name, 1, (uint64_t[]){out_cols});
-        is_complete = is_complete && matrices[i] && (biases[i] || !has_bias);
+    const char last = name[0] ? name[strlen(name) - 1] : '\0';
+    return last == '.' || last == '_';
+}
+
+static void load_matrix(struct loader *loader, const struct matrix *matrix,
+                        struct linear_weights *out)
+{
+    uint64_t padded = align_up(matrix->out_cols, PANEL_COLS);
+    out->in_cols = matrix->in_cols;
+    out->out_cols = matrix->out_cols;
+    if (place(loader, padded * matrix->in_cols * loader->element_bytes, &out->panels))
+        upload_panels(loader, matrix, out->panels);
+}
+
+// A matrix stored [in, out]; nothing else is larger than a projection.
+static void load_turned(struct loader *loader, struct matrix *matrix, struct linear_weights *out)
+{
+    const size_t rows = matrix->in_cols, cols = matrix->out_cols;
+    float *stored = NULL, *turned = NULL;
+    if (loader->gpu) {
+        stored = checked_malloc((uint64_t)rows * cols * sizeof *stored);
+        turned = checked_malloc((uint64_t)rows * cols * sizeof *turned);
+        if (!stored || !turned)
+            fail(&loader->error, VKCLIP_ERROR_MEMORY, "no memory to turn '%s'",
+                 matrix->parts[0]->name);
+        else if (read_part(loader, matrix->parts[0], 0, rows * cols, stored))
+            for (size_t i = 0; i < rows * cols; i++)
+                turned[i % cols * rows + i / cols] = stored[i];
     }
-    if (!is_complete)
+    matrix->turned = turned;
+    load_matrix(loader, matrix, out);
+    free(stored);
+    free(turned);
+}
+
+void loader_linear(struct loader *loader, const struct linear_source *source,
+                   struct linear_weights *out)
+{
+    uint32_t count = 0;
+    while (count < LOADER_MOST_STACKED && source->names[count])
+        count++;
+    const uint64_t in_cols = source->in_cols, each = source->out_cols / count;
+    const bool is_turned = !is_pair(source->names[0]);
+    struct matrix matrix = {
+        .part_rows = (uint32_t)each, .in_cols = source->in_cols, .out_cols = source->out_cols};
+    const struct weight *vectors[LOADER_MOST_STACKED] = {0}, *gain = NULL;
+    bool is_complete = true;
+    *out = (struct linear_weights){.has_gain = source->gain != NULL};
+    for (uint32_t i = 0; i < count; i++) {
+        const char *name = source->names[i];
+        matrix.parts[i] =
+            is_turned ? expect(loader, name, 2, (uint64_t[]){in_cols, each})
+                      : expect(loader, join(name, "weight").text, 2, (uint64_t[]){each, in_cols});
+        if (source->has_bias)
+            vectors[i] = expect(loader, join(name, "bias").text, 1, &each);
+        is_complete = is_complete && matrix.parts[i] && (vectors[i] || !source->has_bias);
+    }
+    if (source->gain)
+        gain = expect(loader, source->gain, 1, (uint64_t[]){source->out_cols});
+    if (!is_complete || (source->gain && !gain))
         return;
 
-    load_matrix(loader, matrices, name_count, in_cols, out_cols, out);
-    if (has_bias && place(loader, (uint64_t)name_count * out_cols * sizeof(float), &out->bias))
-        upload_vectors(loader, biases, name_count, out_cols, out->bias);
+    if (is_turned)
+        load_turned(loader, &matrix, out);
+    else
+        load_matrix(loader, &matrix, out);
+    const uint64_t vector_bytes = (uint64_t)source->out_cols * sizeof(float);
+    if (source->has_bias && place(loader, (gain ? 2 : 1) * vector_bytes, &out->bias)) {
+        upload_vectors(loader, vectors, count, (uint32_t)each, 0, out->bias);
+        if (gain)
+            upload_vectors(loader, &gain, 1, source->out_cols, vector_bytes, out->bias);
+    }
 }
 
 void loader_patch_linear(struct loader *loader, const char *name, uint32_t size_px,
                          uint32_t out_cols, struct linear_weights *out)
 {
-    char full_name[MAX_NAME];
-    snprintf(full_name, sizeof full_name, "%s.weight", name);
     *out = (struct linear_weights){0};
-    const struct weight *kernel =
-        expect(loader, full_name, 4, (uint64_t[]){out_cols, 3, size_px, size_px});
-    if (kernel)
-        load_matrix(loader, &kernel, 1, 3 * size_px * size_px, out_cols, out);
+    const struct matrix matrix = {
+        .parts = {expect(loader, join(name, "weight").text, 4,
+                         (uint64_t[]){out_cols, 3, size_px, size_px})},
+        .part_rows = out_cols,
+        .in_cols = 3 * size_px * size_px,
+        .out_cols = out_cols,
+    };
+    if (matrix.parts[0])
+        load_matrix(loader, &matrix, out);
+}
+
+// The name in use: the older one only where the newer is not there.
+static struct full_name either(const struct loader *loader, const char *name, const char *newer,
+                               const char *older)
+{
+    const struct full_name full = join(name, older);
+    bool is_older = weights_find(loader->weights, full.text) &&
+                    !weights_find(loader->weights, join(name, newer).text);
+    return is_older ? full : join(name, newer);
 }
 
 void loader_norm(struct loader *loader, const char *name, uint32_t cols, struct norm_weights *out)
 {
-    char full_name[MAX_NAME];
     *out = (struct norm_weights){.cols = cols};
-    snprintf(full_name, sizeof full_name, "%s.weight", name);
-    const struct weight *gain = expect(loader, full_name, 1, (uint64_t[]){cols});
-    snprintf(full_name, sizeof full_name, "%s.bias", name);
-    const struct weight *bias = expect(loader, full_name, 1, (uint64_t[]){cols});
+    const struct weight *gain =
+        expect(loader, either(loader, name, "weight", "gamma").text, 1, (uint64_t[]){cols});
+    const struct weight *bias =
+        expect(loader, either(loader, name, "bias", "beta").text, 1, (uint64_t[]){cols});
     if (gain && bias && place(loader, 2 * (uint64_t)cols * sizeof(float), &out->gain_bias))
-        upload_vectors(loader, (const struct weight *[]){gain, bias}, 2, cols, out->gain_bias);
+        upload_vectors(loader, (const struct weight *[]){gain, bias}, 2, cols, 0, out->gain_bias);
 }
 
-static void upload_table(struct loader *loader, const struct weight *table, uint32_t rows,
-                         uint32_t cols, struct gpu_range target)
+static void upload_words(struct loader *loader, const struct weight *table, uint32_t first_row,
+                         size_t count, uint32_t cols, struct gpu_range target)
 {
     const size_t row_bytes = (size_t)cols * loader->element_bytes;
-    const size_t count = (size_t)rows * cols;
+    const uint64_t first = (uint64_t)first_row * cols;
     const size_t at_once = GPU_UPLOAD_PIECE_BYTES / row_bytes * cols;
     float *values = scratch(loader, at_once);
     for (size_t done = 0; values && done < count;) {
         size_t now = count - done < at_once ? count - done : at_once;
         void *piece = gpu_upload_begin(loader->gpu, &loader->error);
-        if (!piece || !read_part(loader, table, done, now, values) ||
+        if (!piece || !read_part(loader, table, first + done, now, values) ||
             !check_half_range(loader, table, values, now))
             return;
         for (size_t i = 0; i < now; i++)
-            if (loader->element_bytes == 2)
-                store_f16(piece, i, values[i]);
-            else
-                store_f32(piece, i, values[i]);
+            store(piece, i, values[i], loader->element_bytes == 2);
         if (!gpu_upload_end(loader->gpu, target.buffer,
                             target.offset_bytes + done * loader->element_bytes,
                             now * loader->element_bytes, &loader->error))
@@ -451,47 +553,40 @@ static void upload_table(struct loader *loader, const struct weight *table, uint
     }
 }
 
-void loader_table(struct loader *loader, const char *name, uint32_t rows, uint32_t cols,
-                  struct gpu_range *out)
+void loader_words(struct loader *loader, const char *name, uint32_t rows, uint32_t cols,
+                  struct word_weights *out)
 {
+    const uint64_t row_bytes = (uint64_t)cols * loader->element_bytes;
     const struct weight *table = expect(loader, name, 2, (uint64_t[]){rows, cols});
-    if (table && place(loader, (uint64_t)rows * cols * loader->element_bytes, out))
-        upload_table(loader, table, rows, cols, *out);
+    *out = (struct word_weights){
+        .rows = rows, .cols = cols, .part_rows = (uint32_t)(WORDS_PART_BYTES / row_bytes)};
+    if (table && rows > (uint64_t)WORDS_MOST_PARTS * out->part_rows) {
+        note_problem(loader, "tensor '%s' has %u rows, too many", name, rows);
+        return;
+    }
+    for (uint32_t first = 0, part = 0; table && first < rows; first += out->part_rows, part++) {
+        const uint32_t left = rows - first, count = left < out->part_rows ? left : out->part_rows;
+        if (place(loader, count * row_bytes, &out->parts[part]))
+            upload_words(loader, table, first, (size_t)count * cols, cols, out->parts[part]);
+    }
 }
 
-static void upload_places(struct loader *loader, const struct weight *base,
-                          const struct weight *first, const struct weight *rest, size_t rows,
-                          size_t cols, struct gpu_range target)
+void loader_rows(struct loader *loader, const char *name, uint32_t rows, uint32_t cols, float *out)
 {
-    float *values = scratch(loader, (rows + 2) * cols);
-    if (!values)
-        return;
-    float *first_row = values + rows * cols, *rest_row = first_row + cols;
-    if (!read_part(loader, base, 0, rows * cols, values) ||
-        !read_part(loader, first, 0, cols, first_row) ||
-        !read_part(loader, rest, 0, cols, rest_row))
-        return;
-    for (size_t row = 0; row < rows; row++)
-        for (size_t c = 0; c < cols; c++)
-            values[row * cols + c] += row == 0 ? first_row[c] : rest_row[c];
-    upload_f32(loader, values, rows * cols, target, 0);
+    const uint64_t shape[] = {rows, cols};
+    const struct weight *found = weights_find(loader->weights, name);
+    bool is_vector = rows == 1 && found && found->rank == 1;
+    found =
+        is_vector ? expect(loader, name, 1, &shape[1]) : expect_shape(loader, name, 2, shape, true);
+    if (found && out && !loader->error.status)
+        read_part(loader, found, 0, (uint64_t)rows * cols, out);
 }
 
-void loader_places(struct loader *loader, const struct place_source *base,
-                   const struct place_source *first, const struct place_source *rest,
+void loader_floats(struct loader *loader, const float *values, uint64_t count,
                    struct gpu_range *out)
 {
-    const struct weight *table = expect(loader, base->name, base->rank, base->shape);
-    const struct weight *first_row = expect(loader, first->name, first->rank, first->shape);
-    // One tensor may serve both; it is counted once.
-    const struct weight *rest_row = strcmp(first->name, rest->name) == 0
-                                        ? first_row
-                                        : expect(loader, rest->name, rest->rank, rest->shape);
-    if (!table || !first_row || !rest_row)
-        return;
-    uint64_t cols = base->shape[base->rank - 1], rows = base->shape[base->rank - 2];
-    if (place(loader, rows * cols * sizeof(float), out))
-        upload_places(loader, table, first_row, rest_row, (size_t)rows, (size_t)cols, *out);
+    if (place(loader, count * sizeof *values, out))
+        upload_f32(loader, values, (size_t)count, *out, 0);
 }
 
 void loader_scalar(struct loader *loader, const char *name, float *out)

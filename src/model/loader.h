@@ -1,6 +1,6 @@
 // loader.h: weights by name and shape -> device memory, in the layouts the kernels read.
 //
-// The towers name what they need once (vit_load, bert_load); that code runs twice. The first
+// The towers name what they need once (vit_load, text_load); that code runs twice. The first
 // pass has no device: it checks names and shapes, notes every problem, and adds up how much
 // memory is needed. The second reads, converts, packs and uploads.
 #ifndef VKCLIP_MODEL_LOADER_H
@@ -66,40 +66,48 @@ uint32_t loader_count_layers(const struct weights *weights, const char *prefix, 
 
 // ---- what towers ask for ---------------------------------------------------------------------
 
-// Linear weights "<name>.weight" [out_cols, in_cols] and, where has_bias, "<name>.bias". Several
-// names of the same shape are put one under the other, as BERT's query, key and value.
-void loader_linear(struct loader *loader, const char *const *names, uint32_t name_count,
-                   uint32_t in_cols, uint32_t out_cols, bool has_bias, struct linear_weights *out);
+// A name that ends in "." or "_" stands for two tensors, "<name>weight" and "<name>bias".
 
-// A convolution whose kernel does not overlap, "<name>.weight" [out_cols, 3, size, size], as the
-// matrix it is. Its bias is taken by loader_places.
+#define LOADER_MOST_STACKED 3
+
+// A linear layer, or several of one shape, one under the other, as the query, key and value of many
+// naming schemes.
+struct linear_source {
+    const char *names[LOADER_MOST_STACKED]; // NULL from the first that is not there
+    uint32_t in_cols, out_cols;             // out_cols: of all together
+    bool has_bias;
+    const char *gain; // [out_cols] that the outputs are multiplied by; NULL: none
+};
+
+// Weights are stored [out, in]. A name for a single tensor is stored [in, out].
+void loader_linear(struct loader *loader, const struct linear_source *source,
+                   struct linear_weights *out);
+
+// A convolution whose kernel does not overlap, "<name>weight" [out_cols, 3, size, size], as the
+// matrix it is. Its bias is not loaded.
 void loader_patch_linear(struct loader *loader, const char *name, uint32_t size_px,
                          uint32_t out_cols, struct linear_weights *out);
 
-// "<name>.weight" and "<name>.bias", [cols] each.
+// "<name>weight" and "<name>bias", [cols] each; gamma and beta in the oldest files of BERT.
 void loader_norm(struct loader *loader, const char *name, uint32_t cols, struct norm_weights *out);
 
 // "<name>" [rows, cols] in the storage type of weights.
-void loader_table(struct loader *loader, const char *name, uint32_t rows, uint32_t cols,
-                  struct gpu_range *out);
+void loader_words(struct loader *loader, const char *name, uint32_t rows, uint32_t cols,
+                  struct word_weights *out);
 
-// A tensor that may have leading dimensions of 1, and the row of it that is meant.
-struct place_source {
-    const char *name;
-    uint32_t rank;
-    uint64_t shape[3];
-};
+// "<name>" [.., rows, cols] to the host, with any number of leading 1s; a single row may lack its
+// dimension. Where out is NULL, as in the checking pass, it is only checked.
+void loader_rows(struct loader *loader, const char *name, uint32_t rows, uint32_t cols, float *out);
 
-// f32 rows that are added to embeddings: base [.., rows, cols], plus the first row of `first` in
-// row 0 and the first row of `rest` in all others.
-void loader_places(struct loader *loader, const struct place_source *base,
-                   const struct place_source *first, const struct place_source *rest,
+// f32 from the host; NULL in the checking pass.
+void loader_floats(struct loader *loader, const float *values, uint64_t count,
                    struct gpu_range *out);
 
 // A single f32 on the host, rank 0 or [1].
 void loader_scalar(struct loader *loader, const char *name, float *out);
 
-// Takes a tensor off the surplus list when it is there; it is not read.
+// Takes tensors off the surplus list: the one of that name, and all whose names begin with it
+// where it ends in ".". They are not read.
 void loader_ignore(struct loader *loader, const char *name);
 
 #endif

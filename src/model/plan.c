@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/little_endian.h"
+
 // BiomedCLIP's towers have 88 steps and 92 tensors; a ViT of 40 layers has 281.
 #define MAX_STEPS   1024
 #define MAX_TENSORS 1024
@@ -114,7 +116,7 @@ static struct binding use_range(struct gpu_range range)
     return (struct binding){.tensor = NO_TENSOR, .range = range};
 }
 
-struct tensor plan_cls_rows(struct tensor x)
+struct tensor plan_first_rows(struct tensor x)
 {
     return (struct tensor){.index = x.index, .rows = ROWS_SEQUENCES, .cols = x.cols};
 }
@@ -163,19 +165,39 @@ struct tensor plan_patchify(struct plan *plan, struct gpu_range pixels, struct g
     return patches;
 }
 
-struct tensor plan_embed_tokens(struct plan *plan, struct gpu_range tokens, struct gpu_range words,
-                                struct gpu_range places, uint32_t width)
+void plan_pack_pixels(uint32_t *words, const uint8_t *pixels, size_t count)
 {
-    struct tensor x = new_tensor(plan, ROWS_TOKENS, width, sizeof(float));
-    add_step(plan,
-             (struct step){
-                 .kernel = KERNEL_EMBED_TOKENS,
-                 .bindings = {use_range(tokens), use_range(words), use_range(places), use(plan, x)},
-                 .counted = GROUPS_BY_TOKENS,
-                 .per_group = 1,
-                 .groups_y = 1,
-             },
-             &(struct embed_tokens_args){.width = width}, sizeof(struct embed_tokens_args));
+    for (; count >= 4; count -= 4, pixels += 4)
+        *words++ = get_u32(pixels);
+    uint8_t rest[4] = {0};
+    for (size_t i = 0; i < count; i++)
+        rest[i] = pixels[i];
+    if (count > 0)
+        *words = get_u32(rest);
+}
+
+struct tensor plan_embed_tokens(struct plan *plan, struct gpu_range tokens,
+                                const struct word_weights *words, struct gpu_range places)
+{
+    struct tensor x = new_tensor(plan, ROWS_TOKENS, words->cols, sizeof(float));
+    for (uint32_t first = 0, part = 0; first < words->rows; first += words->part_rows, part++) {
+        const uint32_t left = words->rows - first;
+        const struct embed_tokens_args args = {
+            .width = words->cols,
+            .first_id = first,
+            .id_count = left < words->part_rows ? left : words->part_rows,
+        };
+        add_step(plan,
+                 (struct step){
+                     .kernel = KERNEL_EMBED_TOKENS,
+                     .bindings = {use_range(tokens), use_range(words->parts[part]),
+                                  use_range(places), use(plan, x)},
+                     .counted = GROUPS_BY_TOKENS,
+                     .per_group = 1,
+                     .groups_y = 1,
+                 },
+                 &args, sizeof args);
+    }
     return x;
 }
 
@@ -215,7 +237,7 @@ struct tensor plan_layernorm_replace(struct plan *plan, struct tensor x,
 // Few rows get the narrow tile: the wide one would compute rows that are not there. Where matmul
 // inputs are f32, so is every output, and one kernel serves both.
 static void add_linear(struct plan *plan, bool is_f32_output, struct tensor x,
-                       const struct linear_weights *w, struct tensor y, struct linear_args args)
+                       const struct linear_weights *w, struct binding y, struct linear_args args)
 {
     const bool is_mixed = is_f32_output && plan->kernels->element_bytes != sizeof(float);
     const enum kernel wide = is_mixed ? KERNEL_LINEAR_F32 : KERNEL_LINEAR;
@@ -232,12 +254,13 @@ static void add_linear(struct plan *plan, bool is_f32_output, struct tensor x,
     args.in_cols = w->in_cols;
     args.out_cols = w->out_cols;
     args.has_bias = w->bias.buffer != NULL;
+    args.has_gain = w->has_gain;
     add_step(plan,
              (struct step){
                  .kernel = kernel,
                  // The kernel names its bias even where it does not read it.
                  .bindings = {use(plan, x), use_range(w->panels),
-                              use_range(w->bias.buffer ? w->bias : w->panels), use(plan, y)},
+                              use_range(w->bias.buffer ? w->bias : w->panels), y},
                  .counted = group_rows(x.rows),
                  .per_group = shape->rows,
                  .groups_y = (w->out_cols + shape->cols - 1) / shape->cols,
@@ -250,10 +273,10 @@ struct tensor plan_linear(struct plan *plan, struct tensor x, const struct linea
                           const struct plan_linear_options *options)
 {
     struct tensor y = new_tensor(plan, x.rows, w->out_cols, plan->kernels->element_bytes);
-    add_linear(plan, false, x, w, y,
+    add_linear(plan, false, x, w, use(plan, y),
                (struct linear_args){.scaled_cols = options->scaled_cols,
                                     .scale = options->scale,
-                                    .has_gelu = options->has_gelu});
+                                    .activation = options->activation});
     return y;
 }
 
@@ -262,48 +285,58 @@ void plan_linear_add(struct plan *plan, struct tensor x, const struct linear_wei
 {
     if (y.cols != w->out_cols || y.rows != x.rows)
         plan_fail(plan, "linear: %u outputs added to %u columns", w->out_cols, y.cols);
-    add_linear(plan, true, x, w, y, (struct linear_args){.adds = 1});
+    add_linear(plan, true, x, w, use(plan, y), (struct linear_args){.adds = 1});
 }
 
 struct tensor plan_linear_f32(struct plan *plan, struct tensor x, const struct linear_weights *w)
 {
     struct tensor y = new_tensor(plan, x.rows, w->out_cols, sizeof(float));
-    add_linear(plan, true, x, w, y, (struct linear_args){0});
+    add_linear(plan, true, x, w, use(plan, y), (struct linear_args){0});
     return y;
 }
 
-static struct tensor add_attention(struct plan *plan, struct tensor qkv, struct gpu_range tiles,
-                                   uint32_t head_count, uint32_t rows)
+void plan_linear_out(struct plan *plan, struct tensor x, const struct linear_weights *w,
+                     struct gpu_range out)
+{
+    add_linear(plan, true, x, w, use_range(out), (struct linear_args){0});
+}
+
+struct tensor plan_attention(struct plan *plan, struct tensor qkv, struct gpu_range tiles,
+                             const struct plan_attention_options *options)
 {
     uint32_t width = qkv.cols / 3;
-    struct tensor y = new_tensor(plan, rows, width, plan->kernels->element_bytes);
+    struct tensor y = new_tensor(plan, options->rows, width, plan->kernels->element_bytes);
     add_step(
         plan,
         (struct step){
-            .kernel = KERNEL_ATTENTION,
+            .kernel = options->is_causal ? KERNEL_ATTENTION_CAUSAL : KERNEL_ATTENTION,
             .bindings = {use(plan, qkv), use_range(tiles), use(plan, y), {.tensor = NO_TENSOR}},
-            .counted = rows == ROWS_TOKENS ? GROUPS_BY_TILES : GROUPS_BY_SEQUENCES,
+            .counted = options->rows == ROWS_TOKENS ? GROUPS_BY_TILES : GROUPS_BY_SEQUENCES,
             .per_group = 1,
-            .groups_y = head_count,
+            .groups_y = options->head_count,
             .pair_flop = 4.0 * width,
         },
         &(struct attention_args){.width = width}, sizeof(struct attention_args));
     return y;
 }
 
-struct tensor plan_attention(struct plan *plan, struct tensor qkv, struct gpu_range tiles,
-                             uint32_t head_count)
+struct tensor plan_mean(struct plan *plan, struct tensor x, struct gpu_range tiles,
+                        uint32_t first_key)
 {
-    return add_attention(plan, qkv, tiles, head_count, ROWS_TOKENS);
+    struct tensor y = new_tensor(plan, ROWS_SEQUENCES, x.cols, sizeof(float));
+    add_step(plan,
+             (struct step){
+                 .kernel = KERNEL_MEAN,
+                 .bindings = {use(plan, x), use_range(tiles), use(plan, y), {.tensor = NO_TENSOR}},
+                 .counted = GROUPS_BY_SEQUENCES,
+                 .per_group = 1,
+                 .groups_y = 1,
+             },
+             &(struct mean_args){.cols = x.cols, .first_key = first_key}, sizeof(struct mean_args));
+    return y;
 }
 
-struct tensor plan_attention_cls(struct plan *plan, struct tensor qkv, struct gpu_range tiles,
-                                 uint32_t head_count)
-{
-    return add_attention(plan, qkv, tiles, head_count, ROWS_SEQUENCES);
-}
-
-void plan_normalize(struct plan *plan, struct tensor x, struct gpu_range out)
+void plan_normalize(struct plan *plan, struct tensor x, bool is_unit, struct gpu_range out)
 {
     add_step(plan,
              (struct step){
@@ -314,7 +347,8 @@ void plan_normalize(struct plan *plan, struct tensor x, struct gpu_range out)
                  .per_group = plan->kernels->shapes[KERNEL_NORMALIZE].rows,
                  .groups_y = 1,
              },
-             &(struct normalize_args){.cols = x.cols}, sizeof(struct normalize_args));
+             &(struct normalize_args){.cols = x.cols, .is_unit = is_unit},
+             sizeof(struct normalize_args));
 }
 
 // ---- layout ----------------------------------------------------------------------------------
@@ -489,7 +523,7 @@ void plan_add_times(const struct plan *plan, vkclip_kernel_time rows[KERNEL_COUN
         const struct step *step = &plan->steps[i];
         bool is_tokens = step->counted == GROUPS_BY_TOKENS;
         double row_count = is_tokens ? run->counts.tokens : run->counts.sequences;
-        double pairs = step->counted == GROUPS_BY_TILES ? run->attention_pairs : run->cls_pairs;
+        double pairs = step->counted == GROUPS_BY_TILES ? run->attention_pairs : run->first_pairs;
         rows[step->kernel].calls++;
         rows[step->kernel].milliseconds += gpu_recording_time_ns(plan->recording, i) * 1e-6;
         rows[step->kernel].gflop += (row_count * step->row_flop + pairs * step->pair_flop) * 1e-9;

@@ -1,9 +1,10 @@
 // plan.h: a forward pass as a list of steps on named tensors.
 //
 // A tower is written as calls that each append a step and return the tensor it makes (vit.c,
-// bert.c). The plan knows the first and last use of every tensor, so it can lay them out in one
-// piece of memory, and turns the steps into one recording that is replayed for every run.
-// Errors are collected: the first one wins, later calls do nothing, plan_layout reports it.
+// text_tower.c, encoder.c). The plan knows the first and last use of every tensor, so it can lay
+// them out in one piece of memory, and turns the steps into one recording that is replayed for
+// every run. Errors are collected: the first one wins, later calls do nothing, plan_layout reports
+// it.
 #ifndef VKCLIP_MODEL_PLAN_H
 #define VKCLIP_MODEL_PLAN_H
 
@@ -15,12 +16,21 @@
 struct linear_weights {
     uint32_t in_cols, out_cols;
     struct gpu_range panels; // elements, see PANEL_COLS
-    struct gpu_range bias;   // f32; no buffer where there is none
+    struct gpu_range bias;   // f32, then the gain where there is one; no buffer where there is none
+    bool has_gain;
 };
 
 struct norm_weights {
     uint32_t cols;
     struct gpu_range gain_bias; // f32
+};
+
+#define WORDS_MOST_PARTS 64
+
+// A table of words, in parts that every device can bind.
+struct word_weights {
+    uint32_t rows, cols, part_rows; // the last part may have fewer
+    struct gpu_range parts[WORDS_MOST_PARTS];
 };
 
 // ---- tensors ---------------------------------------------------------------------------------
@@ -45,9 +55,9 @@ struct plan_limits {
 // One run: what is in the input buffers.
 struct plan_run {
     struct run_counts counts;
-    uint32_t tile_count;    // attention tiles; the first counts.sequences are the [CLS] queries
+    uint32_t tile_count;    // attention tiles; the first counts.sequences are of the first rows
     double attention_pairs; // queries times keys of all tiles, for the statistics
-    double cls_pairs;       // of the [CLS] tiles alone
+    double first_pairs;     // of the first rows' tiles alone
 };
 
 struct plan;
@@ -61,7 +71,7 @@ void plan_destroy(struct plan *plan);
 // ---- steps -----------------------------------------------------------------------------------
 
 struct plan_linear_options {
-    bool has_gelu;
+    uint32_t activation;  // ACTIVATION_...
     uint32_t scaled_cols; // so many outputs, from the first, are multiplied by scale
     float scale;
 };
@@ -71,13 +81,17 @@ struct plan_linear_options {
 struct tensor plan_input(struct plan *plan, uint32_t rows, uint32_t cols, bool is_element);
 
 // Pixels [sequences, size, size, 3] u8 -> patches, and the rows x they will be added to.
-//   places  [1 + patches, width] f32: [CLS] token and positions, patch bias included
+//   places  [1 + registers + patches, width] f32: tokens and positions, patch bias included
 struct tensor plan_patchify(struct plan *plan, struct gpu_range pixels, struct gpu_range places,
                             const struct patchify_args *args, struct tensor *x);
 
+// Pixels as plan_patchify takes them: four to a word, the first in the lowest bits on any machine.
+//   words   [(count + 3) / 4]
+void plan_pack_pixels(uint32_t *words, const uint8_t *pixels, size_t count);
+
 // Tokens (struct token, a row each) -> x [tokens, width] f32.
-struct tensor plan_embed_tokens(struct plan *plan, struct gpu_range tokens, struct gpu_range words,
-                                struct gpu_range places, uint32_t width);
+struct tensor plan_embed_tokens(struct plan *plan, struct gpu_range tokens,
+                                const struct word_weights *words, struct gpu_range places);
 
 // y = norm(x).
 struct tensor plan_layernorm(struct plan *plan, struct tensor x, const struct norm_weights *w,
@@ -93,19 +107,29 @@ void plan_linear_add(struct plan *plan, struct tensor x, const struct linear_wei
                      struct tensor y);
 // f32 output, for embeddings.
 struct tensor plan_linear_f32(struct plan *plan, struct tensor x, const struct linear_weights *w);
+// The same to a buffer of the caller's, [sequences, out_cols].
+void plan_linear_out(struct plan *plan, struct tensor x, const struct linear_weights *w,
+                     struct gpu_range out);
 
-// qkv [tokens, 3 * width] -> [tokens, width]; head_count heads. tiles is the table of a run.
+struct plan_attention_options {
+    uint32_t head_count;
+    bool is_causal;
+    uint32_t rows; // ROWS_...: of the queries; ROWS_SEQUENCES are the first rows alone
+};
+
+// qkv [tokens, 3 * width] -> [rows, width]. tiles is the table of a run.
 struct tensor plan_attention(struct plan *plan, struct tensor qkv, struct gpu_range tiles,
-                             uint32_t head_count);
-// The same for the [CLS] queries alone -> [sequences, width].
-struct tensor plan_attention_cls(struct plan *plan, struct tensor qkv, struct gpu_range tiles,
-                                 uint32_t head_count);
+                             const struct plan_attention_options *options);
 
-// The [CLS] rows of x, which come first.
-struct tensor plan_cls_rows(struct tensor x);
+// The first rows of x, one a sequence.
+struct tensor plan_first_rows(struct tensor x);
 
-// out [sequences, cols] f32 = x of unit length.
-void plan_normalize(struct plan *plan, struct tensor x, struct gpu_range out);
+// x [tokens, cols] f32 -> [sequences, cols] f32, the mean of each sequence from its first_key on.
+struct tensor plan_mean(struct plan *plan, struct tensor x, struct gpu_range tiles,
+                        uint32_t first_key);
+
+// out [sequences, cols] f32 = x of unit length, or x as it is.
+void plan_normalize(struct plan *plan, struct tensor x, bool is_unit, struct gpu_range out);
 
 // ---- running ---------------------------------------------------------------------------------
 

@@ -10,13 +10,15 @@
 
 enum case_group {
     CASES_LINEAR_SIZES,
-    CASES_LINEAR_ENDINGS, // bias, scale, GELU, addition, f32 output
+    CASES_LINEAR_ENDINGS, // bias, scale, GELU, QuickGELU, gain, addition, f32 output
     CASES_LINEAR_DEPTH,
-    CASES_GELU,
+    CASES_GELU, // and QuickGELU
     CASES_LAYERNORM,
     CASES_NORMALIZE,
     CASES_ATTENTION,
+    CASES_ATTENTION_CAUSAL,
     CASES_ATTENTION_SMALL, // for heads of another width than the models'
+    CASES_MEAN,
     CASES_PATCHIFY,
     CASES_EMBED_TOKENS,
     CASES_COUNT,

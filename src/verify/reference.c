@@ -7,6 +7,11 @@ double ref_gelu(double x)
     return 0.5 * x * erfc(-x / sqrt(2.0));
 }
 
+double ref_quick_gelu(double x)
+{
+    return x / (1.0 + exp(-1.702 * x));
+}
+
 void ref_linear(const float *x, const float *w, const float *bias, uint32_t rows,
                 const struct linear_args *args, double *y)
 {
@@ -18,8 +23,12 @@ void ref_linear(const float *x, const float *w, const float *bias, uint32_t rows
                        (double)w[(uint64_t)o * args->in_cols + k];
             if (o < args->scaled_cols)
                 sum *= (double)args->scale;
-            if (args->has_gelu)
+            if (args->activation == ACTIVATION_GELU)
                 sum = ref_gelu(sum);
+            if (args->activation == ACTIVATION_QUICK_GELU)
+                sum = ref_quick_gelu(sum);
+            if (args->has_gain)
+                sum *= (double)bias[args->out_cols + o];
             double *out = &y[(uint64_t)r * args->out_cols + o];
             *out = args->adds ? *out + sum : sum;
         }
@@ -42,15 +51,27 @@ void ref_layernorm(const float *x, const float *gain_bias, uint32_t rows, uint32
     }
 }
 
-void ref_normalize(const float *x, uint32_t rows, uint32_t cols, double *y)
+void ref_normalize(const float *x, uint32_t rows, const struct normalize_args *args, double *y)
 {
+    const uint32_t cols = args->cols;
     for (uint32_t r = 0; r < rows; r++) {
         double squares = 0.0;
         for (uint32_t c = 0; c < cols; c++)
             squares += (double)x[(uint64_t)r * cols + c] * (double)x[(uint64_t)r * cols + c];
+        double norm = args->is_unit ? fmax(sqrt(squares), 1e-12) : 1.0;
         for (uint32_t c = 0; c < cols; c++)
-            y[(uint64_t)r * cols + c] =
-                (double)x[(uint64_t)r * cols + c] / fmax(sqrt(squares), 1e-12);
+            y[(uint64_t)r * cols + c] = (double)x[(uint64_t)r * cols + c] / norm;
+    }
+}
+
+void ref_mean(const float *x, const struct mean_args *args, const uint32_t *key_rows,
+              uint32_t key_count, double *y)
+{
+    for (uint32_t c = 0; c < args->cols; c++) {
+        double sum = 0.0;
+        for (uint32_t j = args->first_key; j < key_count; j++)
+            sum += (double)x[(uint64_t)key_rows[j] * args->cols + c];
+        y[c] = sum / (key_count - args->first_key);
     }
 }
 

@@ -6,8 +6,10 @@
 
 #include "shared/kernel_args.h"
 
-// y[r,o] = f((sum_k x[r,k] w[o,k] + bias[o]) * (o < scaled_cols ? scale : 1)) + (adds ? y[r,o] : 0)
-//   x [rows, in_cols]; w [out_cols, in_cols]; bias [out_cols] where has_bias; y [rows, out_cols]
+// y[r,o] = f((sum_k x[r,k] w[o,k] + bias[o]) * (o < scaled_cols ? scale : 1)) * gain[o] +
+//          (adds ? y[r,o] : 0)
+//   x [rows, in_cols]; w [out_cols, in_cols]; bias [out_cols] where has_bias, then gain [out_cols]
+//   where has_gain; y [rows, out_cols]
 void ref_linear(const float *x, const float *w, const float *bias, uint32_t rows,
                 const struct linear_args *args, double *y);
 
@@ -15,7 +17,11 @@ void ref_linear(const float *x, const float *w, const float *bias, uint32_t rows
 void ref_layernorm(const float *x, const float *gain_bias, uint32_t rows, uint32_t cols,
                    double epsilon, double *y);
 
-void ref_normalize(const float *x, uint32_t rows, uint32_t cols, double *y);
+void ref_normalize(const float *x, uint32_t rows, const struct normalize_args *args, double *y);
+
+// The mean of rows key_rows[first_key..key_count) of x [.., cols].
+void ref_mean(const float *x, const struct mean_args *args, const uint32_t *key_rows,
+              uint32_t key_count, double *y);
 
 // One sequence, one head: q is row `query` of qkv; keys are rows key_rows[0..key_count).
 //   qkv [.., 3 * width]; out [head_dim]
@@ -31,5 +37,6 @@ void ref_embed_tokens(const float *words, const float *places, struct token toke
                       double *out);
 
 double ref_gelu(double x);
+double ref_quick_gelu(double x);
 
 #endif

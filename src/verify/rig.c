@@ -155,7 +155,7 @@ struct gpu_range rig_output_buffer(struct rig *rig, size_t float_count)
 {
     struct gpu_range range = create_buffer(rig, float_count * sizeof(float), GPU_MEMORY_READBACK);
     if (range.buffer) {
-        memset(gpu_buffer_address(range.buffer), 0xff, range.size_bytes);
+        memset(gpu_buffer_address(range.buffer), 0xff, float_count * sizeof(float));
         add_output(rig, range);
     }
     return range;
@@ -170,7 +170,7 @@ bool rig_lay_out(struct rig *rig)
     rig->arena = gpu_buffer_create(rig->gpu, rig->arena_bytes, GPU_MEMORY_READBACK, &rig->error);
     if (!rig->arena)
         return false;
-    memset(gpu_buffer_address(rig->arena), 0xff, rig->arena_bytes);
+    memset(gpu_buffer_address(rig->arena), 0xff, (size_t)rig->arena_bytes);
     return plan_record(rig->plan, rig->arena, false, &rig->error);
 }
 
@@ -209,8 +209,9 @@ static void save_outputs(const struct rig *rig, unsigned char *copy)
     for (uint32_t i = 0; i < rig->output_count; i++) {
         const struct gpu_range *range = &rig->outputs[i];
         const unsigned char *address = gpu_buffer_address(range->buffer);
-        memcpy(copy, address + range->offset_bytes, range->size_bytes);
-        copy += range->size_bytes;
+        const size_t byte_count = (size_t)range->size_bytes;
+        memcpy(copy, address + range->offset_bytes, byte_count);
+        copy += byte_count;
     }
 }
 
@@ -236,22 +237,23 @@ static bool is_contained(const struct rig *rig, const unsigned char *before)
 bool rig_run(struct rig *rig, uint32_t sequences, uint32_t tokens, uint32_t tiles)
 {
     const struct plan_run run = {.counts = {sequences, tokens}, .tile_count = tiles};
-    uint64_t output_bytes = 0;
+    const size_t arena_bytes = (size_t)rig->arena_bytes;
+    size_t output_bytes = 0;
     for (uint32_t i = 0; i < rig->output_count; i++)
-        output_bytes += rig->outputs[i].size_bytes;
-    unsigned char *before = rig_array(rig, rig->arena_bytes, 1);
+        output_bytes += (size_t)rig->outputs[i].size_bytes;
+    unsigned char *before = rig_array(rig, arena_bytes, 1);
     unsigned char *first = rig_array(rig, output_bytes, 1);
     unsigned char *second = rig_array(rig, output_bytes, 1);
     if (!rig_is_sound(rig))
         return false;
 
     void *arena = gpu_buffer_address(rig->arena);
-    memcpy(before, arena, rig->arena_bytes);
+    memcpy(before, arena, arena_bytes);
     if (!plan_run(rig->plan, &run, &rig->error))
         return false;
     rig->is_contained = is_contained(rig, before);
     save_outputs(rig, first);
-    memcpy(arena, before, rig->arena_bytes);
+    memcpy(arena, before, arena_bytes);
     if (!plan_run(rig->plan, &run, &rig->error))
         return false;
     save_outputs(rig, second);

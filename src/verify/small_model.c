@@ -36,7 +36,7 @@ static uint32_t word(uint32_t stream, uint32_t i)
 
 static float *make_weights(struct weight items[TENSORS])
 {
-    uint64_t total = 0;
+    size_t total = 0;
     for (uint32_t t = 0; t < TENSORS; t++) {
         const struct small_tensor *tensor = &small_tensors[t];
         items[t] = (struct weight){
@@ -50,7 +50,7 @@ static float *make_weights(struct weight items[TENSORS])
             items[t].shape[i] = tensor->shape[i];
             items[t].element_count *= tensor->shape[i];
         }
-        total += items[t].element_count;
+        total += (size_t)items[t].element_count;
     }
     float *values = malloc(total * sizeof *values), *next = values;
     for (uint32_t t = 0; values && t < TENSORS; t++)
@@ -73,13 +73,16 @@ vkclip_model *small_model_create(vkclip_error *err)
         return NULL;
     }
     model->config = (struct config){
-        .image_size_px = SMALL_IMAGE_SIZE_PX,
-        .mean = {0.48145466f, 0.4578275f, 0.40821073f},
-        .std = {0.26862954f, 0.26130258f, 0.27577711f},
-        .context_tokens = SMALL_CONTEXT_TOKENS,
+        .image = {.scheme = IMAGE_TIMM_IN_OPEN_CLIP,
+                  .size_px = SMALL_IMAGE_SIZE_PX,
+                  .mean = {0.48145466f, 0.4578275f, 0.40821073f},
+                  .std = {0.26862954f, 0.26130258f, 0.27577711f},
+                  .blocks = {0, CONFIG_TIMM_NORM_EPSILON, ACTIVATION_GELU}},
+        .text = {.scheme = TEXT_BERT_IN_OPEN_CLIP,
+                 .context_tokens = SMALL_CONTEXT_TOKENS,
+                 .is_unit = true,
+                 .blocks = {0, CONFIG_BERT_NORM_EPSILON, ACTIVATION_GELU}},
         .embedding_width = SMALL_EMBEDDING_WIDTH,
-        .image_norm_epsilon = CONFIG_IMAGE_NORM_EPSILON,
-        .text_norm_epsilon = CONFIG_TEXT_NORM_EPSILON,
     };
     model->facts.image_size_px = SMALL_IMAGE_SIZE_PX;
     model->facts.context_tokens = SMALL_CONTEXT_TOKENS;

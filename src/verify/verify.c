@@ -18,15 +18,16 @@
 
 // What heads of other widths are tried on is left out: no tower in use has them.
 static const enum case_group groups[] = {
-    CASES_LINEAR_SIZES, CASES_LINEAR_ENDINGS, CASES_LINEAR_DEPTH,
-    CASES_GELU,         CASES_LAYERNORM,      CASES_NORMALIZE,
-    CASES_ATTENTION,    CASES_PATCHIFY,       CASES_EMBED_TOKENS,
+    CASES_LINEAR_SIZES, CASES_LINEAR_ENDINGS, CASES_LINEAR_DEPTH, CASES_GELU,
+    CASES_LAYERNORM,    CASES_NORMALIZE,      CASES_ATTENTION,    CASES_ATTENTION_CAUSAL,
+    CASES_MEAN,         CASES_PATCHIFY,       CASES_EMBED_TOKENS,
 };
 
 static const char *const suffixes[KERNEL_COUNT] = {
     [KERNEL_LINEAR_NARROW] = ", few rows",
     [KERNEL_LINEAR_F32] = ", to fp32",
     [KERNEL_LINEAR_F32_NARROW] = ", to fp32, few rows",
+    [KERNEL_ATTENTION_CAUSAL] = ", causal",
 };
 
 struct verification {
@@ -105,8 +106,10 @@ static bool check_kernels(struct verification *verification, vkclip_error *err)
 {
     const struct kernels_params params = {
         .precision = verification->precision,
-        .kind = verification->report->device.kind,
+        .tiles = kernels_choose_tiles(&verification->report->device),
         .head_dim = HEAD_DIM,
+        .is_causal = true,
+        .has_mean = true,
     };
     struct rig rig;
     memset(verification->checks, 0, sizeof verification->checks);

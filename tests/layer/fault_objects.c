@@ -286,8 +286,9 @@ static VKAPI_ATTR VkResult VKAPI_CALL wait_for_fences(VkDevice device, uint32_t 
 static VKAPI_ATTR void VKAPI_CALL memory_properties(VkPhysicalDevice physical,
                                                     VkPhysicalDeviceMemoryProperties2 *properties)
 {
-    NEXT(&fault_objects_stage, physical, vkGetPhysicalDeviceMemoryProperties2)
-    (physical, properties);
+    PFN_vkGetPhysicalDeviceMemoryProperties2 next_call =
+        NEXT(&fault_objects_stage, physical, vkGetPhysicalDeviceMemoryProperties2);
+    next_call(physical, properties);
     const struct objects *objects = objects_of(physical);
     for (VkBaseOutStructure *next = properties->pNext; next && objects->budget_bytes;
          next = next->pNext) {

@@ -46,35 +46,33 @@ struct structure {
     uint32_t since_minor;
     const char *extension;
 };
-#define STRUCTURE(type, name, minor, extension)                                                    \
-    {                                                                                              \
-        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_##type, sizeof(VkPhysicalDevice##name), minor, extension \
-    }
+#define STRUCTURE(type, name) \
+    VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_##type, sizeof(VkPhysicalDevice##name)
 
 static const struct structure feature_structures[] = {
-    STRUCTURE(FEATURES_2, Features2, 1, NULL),
-    STRUCTURE(16BIT_STORAGE_FEATURES, 16BitStorageFeatures, 1, NULL),
-    STRUCTURE(VARIABLE_POINTERS_FEATURES, VariablePointersFeatures, 1, NULL),
-    STRUCTURE(8BIT_STORAGE_FEATURES, 8BitStorageFeatures, 2, "VK_KHR_8bit_storage"),
-    STRUCTURE(SHADER_FLOAT16_INT8_FEATURES, ShaderFloat16Int8Features, 2,
-              "VK_KHR_shader_float16_int8"),
-    STRUCTURE(VULKAN_MEMORY_MODEL_FEATURES, VulkanMemoryModelFeatures, 2,
-              "VK_KHR_vulkan_memory_model"),
-    STRUCTURE(SUBGROUP_SIZE_CONTROL_FEATURES, SubgroupSizeControlFeatures, 3,
-              "VK_EXT_subgroup_size_control"),
-    STRUCTURE(VULKAN_1_1_FEATURES, Vulkan11Features, 2, NULL),
-    STRUCTURE(VULKAN_1_2_FEATURES, Vulkan12Features, 2, NULL),
+    {STRUCTURE(FEATURES_2, Features2), 1, NULL},
+    {STRUCTURE(16BIT_STORAGE_FEATURES, 16BitStorageFeatures), 1, NULL},
+    {STRUCTURE(VARIABLE_POINTERS_FEATURES, VariablePointersFeatures), 1, NULL},
+    {STRUCTURE(8BIT_STORAGE_FEATURES, 8BitStorageFeatures), 2, "VK_KHR_8bit_storage"},
+    {STRUCTURE(SHADER_FLOAT16_INT8_FEATURES, ShaderFloat16Int8Features), 2,
+     "VK_KHR_shader_float16_int8"},
+    {STRUCTURE(VULKAN_MEMORY_MODEL_FEATURES, VulkanMemoryModelFeatures), 2,
+     "VK_KHR_vulkan_memory_model"},
+    {STRUCTURE(SUBGROUP_SIZE_CONTROL_FEATURES, SubgroupSizeControlFeatures), 3,
+     "VK_EXT_subgroup_size_control"},
+    {STRUCTURE(VULKAN_1_1_FEATURES, Vulkan11Features), 2, NULL},
+    {STRUCTURE(VULKAN_1_2_FEATURES, Vulkan12Features), 2, NULL},
     {0, 0, 0, NULL},
 };
 static const struct structure property_structures[] = {
-    STRUCTURE(SUBGROUP_PROPERTIES, SubgroupProperties, 1, NULL),
-    STRUCTURE(MAINTENANCE_3_PROPERTIES, Maintenance3Properties, 1, NULL),
-    STRUCTURE(ID_PROPERTIES, IDProperties, 1, NULL),
-    STRUCTURE(DRIVER_PROPERTIES, DriverProperties, 2, "VK_KHR_driver_properties"),
-    STRUCTURE(SUBGROUP_SIZE_CONTROL_PROPERTIES, SubgroupSizeControlProperties, 3,
-              "VK_EXT_subgroup_size_control"),
-    STRUCTURE(VULKAN_1_1_PROPERTIES, Vulkan11Properties, 2, NULL),
-    STRUCTURE(VULKAN_1_2_PROPERTIES, Vulkan12Properties, 2, NULL),
+    {STRUCTURE(SUBGROUP_PROPERTIES, SubgroupProperties), 1, NULL},
+    {STRUCTURE(MAINTENANCE_3_PROPERTIES, Maintenance3Properties), 1, NULL},
+    {STRUCTURE(ID_PROPERTIES, IDProperties), 1, NULL},
+    {STRUCTURE(DRIVER_PROPERTIES, DriverProperties), 2, "VK_KHR_driver_properties"},
+    {STRUCTURE(SUBGROUP_SIZE_CONTROL_PROPERTIES, SubgroupSizeControlProperties), 3,
+     "VK_EXT_subgroup_size_control"},
+    {STRUCTURE(VULKAN_1_1_PROPERTIES, Vulkan11Properties), 2, NULL},
+    {STRUCTURE(VULKAN_1_2_PROPERTIES, Vulkan12Properties), 2, NULL},
     {0, 0, 0, NULL},
 };
 
@@ -261,8 +259,9 @@ static void get_family(VkPhysicalDevice physical, VkQueueFamilyProperties *famil
 {
     VkQueueFamilyProperties families[16];
     uint32_t count = 16;
-    NEXT(&limits_stage, physical, vkGetPhysicalDeviceQueueFamilyProperties)
-    (physical, &count, families);
+    PFN_vkGetPhysicalDeviceQueueFamilyProperties next_call =
+        NEXT(&limits_stage, physical, vkGetPhysicalDeviceQueueFamilyProperties);
+    next_call(physical, &count, families);
     if (!count || !(families[0].queueFlags & VK_QUEUE_COMPUTE_BIT))
         layer_abort("the driver's first queue family does not compute");
     *family = families[0];
@@ -383,8 +382,9 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical,
 {
     struct limits_device limits = {0};
     read_device(physical, &limits.profile);
-    NEXT(&limits_stage, physical, vkGetPhysicalDeviceMemoryProperties)
-    (physical, &limits.driver_memory);
+    PFN_vkGetPhysicalDeviceMemoryProperties next_call =
+        NEXT(&limits_stage, physical, vkGetPhysicalDeviceMemoryProperties);
+    next_call(physical, &limits.driver_memory);
     VkResult result = check_device(physical, info, &limits);
     if (result == VK_SUCCESS)
         result = NEXT(&limits_stage, physical, vkCreateDevice)(physical, info, allocator, device);

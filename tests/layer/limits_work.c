@@ -332,8 +332,8 @@ static VKAPI_ATTR void VKAPI_CALL update_sets(VkDevice device, uint32_t write_co
     for (uint32_t i = 0; i < write_count; i++)
         for (uint32_t j = 0; j < writes[i].descriptorCount; j++)
             check_binding(device, &writes[i].pBufferInfo[j], writes[i].descriptorType);
-    NEXT(&work_stage, device, vkUpdateDescriptorSets)
-    (device, write_count, writes, copy_count, copies);
+    PFN_vkUpdateDescriptorSets next_call = NEXT(&work_stage, device, vkUpdateDescriptorSets);
+    next_call(device, write_count, writes, copy_count, copies);
 }
 
 // ---- commands --------------------------------------------------------------------------------
@@ -402,8 +402,8 @@ static VKAPI_ATTR void VKAPI_CALL push_constants(VkCommandBuffer commands, VkPip
     if (offset + size > limits_values(commands)->maxPushConstantsSize)
         layer_abort("%u bytes of push constants, of %u", offset + size,
                     limits_values(commands)->maxPushConstantsSize);
-    NEXT(&work_stage, commands, vkCmdPushConstants)
-    (commands, layout, stages, offset, size, values);
+    PFN_vkCmdPushConstants next_call = NEXT(&work_stage, commands, vkCmdPushConstants);
+    next_call(commands, layout, stages, offset, size, values);
 }
 
 static VKAPI_ATTR void VKAPI_CALL write_timestamp(VkCommandBuffer commands,

@@ -178,14 +178,15 @@ static void write_executable(FILE *file, VkDevice device, VkPipeline pipeline, u
         statistics[i] = (VkPipelineExecutableStatisticKHR){
             .sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_STATISTIC_KHR};
     uint32_t count = MOST;
-    NEXT(&statistics_stage, device, vkGetPipelineExecutableStatisticsKHR)
-    (device,
-     &(VkPipelineExecutableInfoKHR){
-         .sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INFO_KHR,
-         .pipeline = pipeline,
-         .executableIndex = index,
-     },
-     &count, statistics);
+    PFN_vkGetPipelineExecutableStatisticsKHR next_call =
+        NEXT(&statistics_stage, device, vkGetPipelineExecutableStatisticsKHR);
+    next_call(device,
+              &(VkPipelineExecutableInfoKHR){
+                  .sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INFO_KHR,
+                  .pipeline = pipeline,
+                  .executableIndex = index,
+              },
+              &count, statistics);
     for (uint32_t i = 0; i < count; i++)
         write_statistic(file, &statistics[i]);
 }

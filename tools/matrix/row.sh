@@ -1,5 +1,5 @@
 # Sourced by every row of tools/matrix.sh: where things are, and how a row says what it saw.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2317,SC2329 # the rows call what is here
 #
 # A row is tools/matrix/rows/NAME.sh, run by bash in the repository's root with its output in a log. Line
 # two is its summary; a line "# quick" makes it one of those tools/check.sh runs. It ends with
@@ -70,35 +70,81 @@ verdict() { # command
 
 # ---- builds and tests ------------------------------------------------------------------------
 
-# The build of this machine that the rows share with tools/check.sh.
+# The builds of this machine that rows share with tools/check.sh.
 native=$PWD/build/check/gcc
-build_native() {
+sanitized=$PWD/build/check/sanitized
+
+build_here() { # folder, cmake settings...
+    local folder=$1
+    shift
     need_packages "${build_packages[@]}" "${check_packages[@]}"
-    cmake -S . -B "$native" -G Ninja -DCMAKE_C_COMPILER=gcc -DVKCLIP_TESTS=ON -DVKCLIP_WERROR=ON \
-        -DPython3_EXECUTABLE=/usr/bin/python3 -DCMAKE_BUILD_TYPE=None "-DCMAKE_C_FLAGS=-O2 -g"
-    cmake --build "$native"
+    cmake -S . -B "$folder" -G Ninja -DCMAKE_C_COMPILER=gcc -DVKCLIP_TESTS=ON -DVKCLIP_WERROR=ON \
+        -DPython3_EXECUTABLE=/usr/bin/python3 "$@"
+    cmake --build "$folder"
+}
+
+build_native() {
+    build_here "$native" -DCMAKE_BUILD_TYPE=None "-DCMAKE_C_FLAGS=-O2 -g"
+}
+
+build_sanitized() {
+    build_here "$sanitized" -DCMAKE_BUILD_TYPE=Debug -DVKCLIP_SANITIZE=ON
+}
+
+# The cases in the output of "ctest -V" as a cell: "12 passed", with what failed and was skipped.
+count_tests() { # log, regular expression of test names if not all count
+    local p f s cell
+    read -r p f s < <(tools/count_cases.sh "$@")
+    cell="$p passed"
+    [ "$s" = 0 ] || cell="$cell, $s skipped"
+    [ "$f" = 0 ] || cell="FAILED $f, $cell"
+    [ "$p$f$s" != 000 ] || cell="FAILED: no test ran"
+    echo "$cell"
+}
+
+# Runs ctest -V and prints a cell. The whole output is appended to LOG, where count_messages finds what
+# validation said.
+run_counted() { # log, command
+    local log=$1 one
+    shift
+    one=$(mktemp)
+    "$@" >"$one" 2>&1 </dev/null || true
+    cat "$one" >>"$log"
+    count_tests "$one"
+    rm -f "$one"
+}
+
+# Runs tests of a build folder.
+run_tests() { # build folder, log, regular expression of test names, environment settings...
+    local folder=$1 log=$2 names=$3
+    shift 3
+    run_counted "$log" env -u VK_DRIVER_FILES -u VK_ADD_DRIVER_FILES "$@" \
+        ctest --test-dir "$folder" -R "^($names)\$" -V --timeout 1800
+}
+
+# The same in a chroot, of the tests that ctest takes by -R or -L.
+test_in_chroot() { # root, build folder below the repository, log, -R or -L, regular expression, environment settings...
+    local root=$1 folder=$2 log=$3 choice=$4 names=$5
+    shift 5
+    run_counted "$log" enter_chroot "$root" env "$@" \
+        ctest --test-dir "$folder" "$choice" "^($names)\$" -V --timeout 1800
 }
 
 # What stands for the towers in a row: their numbers, and that they have the same bits always.
 # shellcheck disable=SC2034 # for the rows
 tower_tests='test_towers|test_same_bits|test_same_bits_cli'
 
-# Runs tests of a build folder and prints a cell: "12 passed", with what failed and was skipped.
-# The whole output is appended to LOG, where count_messages finds what validation said.
+# Runs tests of a build folder and prints a cell. The whole output is appended to LOG, where count_messages
+# finds what validation said.
 run_tests() { # build folder, log, regular expression of test names, environment settings...
-    local folder=$1 log=$2 names=$3 one p f s cell
+    local folder=$1 log=$2 names=$3 one
     shift 3
     one=$(mktemp)
     env -u VK_DRIVER_FILES -u VK_ADD_DRIVER_FILES "$@" ctest --test-dir "$folder" -R "^($names)\$" -V \
         --timeout 1800 >"$one" 2>&1 </dev/null || true
     cat "$one" >>"$log"
-    read -r p f s < <(tools/count_cases.sh "$one")
+    count_tests "$one" "$names"
     rm -f "$one"
-    cell="$p passed"
-    [ "$s" = 0 ] || cell="$cell, $s skipped"
-    [ "$f" = 0 ] || cell="FAILED $f, $cell"
-    [ "$p$f$s" != 000 ] || cell="FAILED: no test ran"
-    echo "$cell"
 }
 
 # Whether the demo model answers as open_clip does; prints a cell.
@@ -165,6 +211,11 @@ chromium_version() {
     cat "$cache/chromium/version"
 }
 
+# Lets apt in there fetch as this machine does: through its proxy, and from a mirror that stands still if it allows that.
+fetch_as_here() { # root
+    apt-config dump | grep -E '^Acquire::(Check-|.*[Pp]roxy)' >"$1/etc/apt/apt.conf.d/99machine" || true
+}
+
 # A Debian of its own in the cache, brought up to date: prints its root folder.
 make_chroot() { # suite, package...
     local suite=$1 root=$cache/chroot/$1
@@ -179,8 +230,7 @@ make_chroot() { # suite, package...
             debootstrap --variant=minbase "$suite" "$root.new" || not_run "debootstrap of $suite failed"
             mv "$root.new" "$root"
         fi
-        # Fetch as this machine does: through its proxy, and from a mirror that stands still if it allows that.
-        apt-config dump | grep -E '^Acquire::(Check-|.*[Pp]roxy)' >"$root/etc/apt/apt.conf.d/99machine" || true
+        fetch_as_here "$root"
         [ $# = 0 ] || enter_chroot "$root" bash -c "apt-get update && DEBIAN_FRONTEND=noninteractive \
             apt-get install -y --no-install-recommends $*" || not_run "packages of $suite cannot be installed: $*"
     ) 9>"$cache/chroot/$suite.lock" >&2 || exit
@@ -193,14 +243,16 @@ make_sid() {
         vulkan-validationlayers
 }
 
-# Runs a command in a chroot, in the repository, which is seen at /vkclip; what is mounted for it goes with it.
+# Runs a command in a chroot, in the repository, which is seen at /vkclip, with the pictures and files that tests
+# look for beside it, where they are; what is mounted for it goes with it.
 enter_chroot() { # root, command...
     local root=$1
     shift
-    mkdir -p "$root/vkclip"
+    mkdir -p "$root/vkclip" "$root/shared"
     # shellcheck disable=SC2016 # expanded by the inner shell
     unshare --mount --fork bash -c 'root=$1; shift
         mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" && mount --bind . "$root/vkclip" || exit
+        [ ! -d ../shared ] || mount --bind ../shared "$root/shared" || exit
         exec chroot "$root" env -i -C /vkclip HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 "$@"' \
         enter_chroot "$root" "$@" </dev/null
 }
@@ -241,38 +293,44 @@ qemu_of() { # architecture
 sysroot_packages() { # suite
     echo libc6-dev libjpeg-dev libspng-dev libutf8proc-dev libcjson-dev libstb-dev libcmocka-dev \
         libvulkan-dev libvulkan-volk-dev libvulkan1 mesa-vulkan-drivers
-    [ "$1" != sid ] || echo mesa-drm-shim
+    [ "$1" != sid ] || echo mesa-drm-shim vulkan-validationlayers
 }
 
 # Libraries of another architecture, unpacked and never run as a system: prints the folder.
 make_sysroot() { # suite, architecture
-    local suite=$1 architecture=$2 root=$cache/sysroot/$1-$2 packages package link
+    local root=$cache/sysroot/$1-$2
     need_root
     need_packages debootstrap qemu-user-static
-    if [ ! -d "$root" ]; then
-        rm -rf "$root.new"
-        mkdir -p "$cache/sysroot"
-        # shellcheck disable=SC2046 # one word a package
-        packages=$(IFS=,; set -- $(sysroot_packages "$suite"); echo "$*")
-        debootstrap --foreign --arch="$architecture" --variant=minbase --include="$packages" "$suite" "$root.new" >&2 ||
-            not_run "debootstrap of $suite for $architecture failed"
-        # dpkg-deb -x would put folders in place of the links from /lib to /usr/lib.
-        for package in "$root.new"/var/cache/apt/archives/*.deb; do
-            dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$root.new"
-            rm "$package"
-        done
-        # A link to /lib/... would lead the linker out of the folder.
-        find "$root.new/usr/lib" -type l -lname '/*' | while read -r link; do
-            ln -sfnr "$root.new$(readlink "$link")" "$link"
-        done
-        mv "$root.new" "$root"
-    fi
+    mkdir -p "$cache/sysroot"
+    exec 9>"$root.lock"
+    flock 9
+    [ -d "$root" ] || fetch_sysroot "$1" "$2" "$root" >&2
+    exec 9>&-
     echo "$root"
 }
 
+fetch_sysroot() { # suite, architecture, folder
+    local suite=$1 architecture=$2 root=$3 packages package link
+    rm -rf "$root.new"
+    # shellcheck disable=SC2046 # one word a package
+    packages=$(IFS=,; set -- $(sysroot_packages "$suite"); echo "$*")
+    debootstrap --foreign --arch="$architecture" --variant=minbase --include="$packages" "$suite" "$root.new" ||
+        not_run "debootstrap of $suite for $architecture failed"
+    # dpkg-deb -x would put folders in place of the links from /lib to /usr/lib.
+    for package in "$root.new"/var/cache/apt/archives/*.deb; do
+        dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$root.new"
+        rm "$package"
+    done
+    # A link to /lib/... would lead the linker out of the folder.
+    find "$root.new/usr/lib" -type l -lname '/*' | while read -r link; do
+        ln -sfnr "$root.new$(readlink "$link")" "$link"
+    done
+    mv "$root.new" "$root"
+}
+
 # Builds library, program and tests for another architecture with this machine's cross compiler; prints the
-# build folder, in which ctest runs the tests under qemu. Use Debian 12's libraries: programs linked with
-# them run on those of sid too.
+# build folder, in which ctest runs the tests under qemu. Link the libraries that are run: some have another
+# name in sid.
 build_cross() { # suite, architecture
     local suite=$1 architecture=$2 triplet root folder
     triplet=$(triplet_of "$architecture")

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Compares vkclip's token ids with those of open_clip's HFTokenizer.
+"""Compares vkclip's token ids with those of open_clip's HFTokenizer, or of transformers' tokenizer.
 
     compare_tokens.py LIBRARY MODEL_DIR [STRINGS [SEED]]
 
 LIBRARY is build/libvkclip.so; MODEL_DIR holds vocab.txt and tokenizer.json. Every code point is tried alone
-and between two letters, then STRINGS (100,000) generated texts. ftfy's mojibake repair, which vkclip leaves
+and between two letters, then STRINGS (100,000) generated texts. Where MODEL_DIR has no open_clip_config.json,
+texts go to transformers' tokenizer as they are; else they are cleaned first as open_clip does it. ftfy's mojibake repair, which vkclip leaves
 out, is switched off. What remains is counted by cause: "version" when the text holds, literally or as a
 numeric entity, a character that already differed on its own, which a newer Unicode put into another
 category than the tokenizers library has; "other" is a fault. Exits 1 when there is one.
@@ -13,6 +14,7 @@ Needs open_clip 2.23.0, transformers 4.35.2, tokenizers 0.15, ftfy 6.
 import ctypes
 import html
 import html.entities
+import os
 import random
 import re
 import sys
@@ -66,6 +68,11 @@ class OpenClip:
 
     def __call__(self, texts):
         return self.tokenizer([self.clean(text) for text in texts], max_length=CONTEXT, truncation=True).input_ids
+
+
+class Transformers(OpenClip):
+    def clean(self, text):
+        return text
 
 
 def differing(texts, vkclip, open_clip):
@@ -128,7 +135,8 @@ def main():
     if not 3 <= len(sys.argv) <= 5:
         sys.exit(__doc__)
     strings, seed = [int(argument) for argument in (sys.argv[3:] + ["100000", "1"][len(sys.argv) - 3 :])]
-    vkclip, open_clip = Vkclip(sys.argv[1], sys.argv[2]), OpenClip(sys.argv[2])
+    has_open_clip = os.path.exists(os.path.join(sys.argv[2], "open_clip_config.json"))
+    vkclip, open_clip = Vkclip(sys.argv[1], sys.argv[2]), (OpenClip if has_open_clip else Transformers)(sys.argv[2])
 
     points = [chr(point) for point in range(1, 0x110000) if not 0xD800 <= point < 0xE000]
     newer = set(differing(points, vkclip, open_clip))

@@ -9,10 +9,12 @@
                                        full_layers.safetensors: what its layers give
     make_goldens.py tiny               tiny/: a small model as torch.save and as safetensors
     make_goldens.py verify             src/verify/small_model.inc: what 'vkclip verify' expects of both towers
+    make_goldens.py tokens SIDE_FILES  tokens.json: texts, cleaned and as ids
 
 MODEL_DIR is what tests/full_model.c has written; the weights are computed here a second time and compared
-with both files. Everything is float32 on one CPU thread. Needs torch 2.1.1, open_clip 2.23.0, timm 0.9.11,
-transformers 4.35.2, tokenizers 0.15, Pillow 10.1, safetensors.
+with both files. SIDE_FILES is BiomedCLIP's directory as published, weights or not. Everything is float32 on
+one CPU thread. Needs torch 2.1.1, open_clip 2.23.0, timm 0.9.11, transformers 4.35.2, tokenizers 0.15.0,
+ftfy 6.3.1, Pillow 10.1, safetensors.
 """
 import hashlib
 import importlib.metadata
@@ -27,12 +29,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
-from open_clip.tokenizer import HFTokenizer
+from ftfy.chardata import CHARMAP_ENCODINGS
+from open_clip.tokenizer import HFTokenizer, basic_clean, whitespace_clean
 from open_clip.transform import image_transform
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import build
+from texts import Texts, as_read
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "..", "..")
@@ -55,6 +59,37 @@ DEMO_TEXTS = (
     'na\u00efve \u03b2-catenin "H&E" \u00d740 \u80ba',
     " ".join(["round", "cells"] * 31),  # exactly the context length with [CLS] and [SEP]
     " ".join(["dense", "green", "crescent", "cells"] * 20),  # longer than it
+)
+
+# What tests/test_tokens.c begins with; generated texts follow.
+TOKEN_TEXTS = (
+    "",
+    "Chest X-ray of a 54-year-old, H&E \u00d740",
+    "L\u2019\u00e9pith\u00e9lium na\u00efve, 10 \u00b5m \u00b1 2, \u00a9 2020 \u00c5 \u00a320 \u00bd \u00abnon\u00bb",
+    "sch\u00c3\u00b6n",
+    "sch\u00c3\u0192\u00c2\u00b6n",  # read wrongly twice
+    "\u00e2\u20ac\u0153quoted\u00e2\u20ac\x9d, don\u00e2\u20ac\u2122t",
+    "\u00e2\u20ac\u0153 like this \u00e2\u20ac\ufffd",  # a byte is lost
+    "caf\u00c3? \u00e2?? \ufffd\ufffd",
+    "voil\u00c3 le travail; \u00c3 quele; \u00c3  b",  # a no-break space became a space
+    "\u00e3\u0081 \u00e3\u201a \u00e2 \u0153\u201d \u00f0\u0178 \u02dc",
+    "na\u00efve and na\u00c3\u00afve \u80ba",  # right and wrong in one
+    "\u00c2\u00bd\u00c3\u00a9 \u00bd\u00c3\u00a9",
+    "\u00ed\u00a0\u00bd\u00ed\u00b8\u00ad \u00c0\x80x",  # CESU-8, Java's zero
+    "\u00c3\u00a9\u00c0\nb",  # ftfy takes the line end for a part of it
+    "\u00ed\u00a0\u0080\u00ed\u00b0\nb",
+    "caf\x92s \x93x\x94 \x81 \x85",
+    "\u00c3" + "\x83" * 20,
+    "&Atilde;&copy; &amp;Atilde;&amp;copy; P&EACUTE;REZ",
+    "<b> &Atilde;&copy;\nna\u00c3\u00afve &amp;amp;amp;",
+    "\x1b[36;44m\u00c3\u00a9\x1b[0m",
+    "&" + "amp;" * 50 + "lt;",
+    "[CLS] [MASK] [cls] [[SEP]] &#91;PAD]",
+    "\u0130stanbul \u1e9e \u017f\u0074 \ufb01le \uff23\uff34\u3000\uff11 \u03a3\u03a3",
+    "\u1112\u1161\u11ab\uad6d\uc5b4 \u80ba\u708e \U0002b8b0a \u05d0\u05b8 \u0e01\u0e34",
+    "a\u0301\u0327\u0345b\u200db\u00adb\u2028\u0085\u1680",
+    "\ua7cb\u1ac1\u2e5d a\u0378b",  # newer than the tokenizer, or unassigned
+    "cells " * 260,
 )
 
 
@@ -350,6 +385,32 @@ def verify():
     print("cosines between texts", (text @ text.T).numpy().round(3).tolist())
 
 
+def token_texts(words):
+    texts = [text.encode() for text in TOKEN_TEXTS]
+    signs = "Sj\u00f6gren \u2013 \u201c\u00e9\u201d \u03b2, 10\u00a0\u00b5m"
+    texts += [signs.encode().decode(encoding, "replace").encode() for encoding in CHARMAP_ENCODINGS]
+    made = Texts(1, words)
+    texts.append(b"a\xff\xc0\xafb \xed\xa0\x80 \xe2\x82")
+    texts += [text for text in (made.mixed() for _ in range(200)) if len(text) < 80]
+    texts += [text for text in (made.mojibake() for _ in range(300)) if len(text) < 80]
+    return texts + [made.sentence().encode() for _ in range(10)]
+
+
+def tokens(model_dir):
+    demo, published = HFTokenizer(DEMO, context_length=256), HFTokenizer(model_dir, context_length=256)
+    rows = []
+    for text in token_texts(published.tokenizer.get_vocab()):
+        read = as_read(text)
+        ids = [[id for id in tokenizer(read)[0].tolist() if id] for tokenizer in (demo, published)]
+        rows.append([read if read.encode() == text else list(text), whitespace_clean(basic_clean(read)), *ids])
+    names = ("ftfy", "open_clip_torch", "transformers", "tokenizers")
+    used = {name: importlib.metadata.version(name) for name in names}
+    used["python"] = ".".join(map(str, sys.version_info[:3]))
+    layout = "text, or its bytes; cleaned; ids with the demo's vocabulary; ids with BiomedCLIP's; no ids of [PAD]"
+    head = {"script": "tools/reference/make_goldens.py tokens", "versions": used, "layout": layout}
+    write(os.path.join(GOLDEN, "tokens.json"), {**head, "texts": rows})
+
+
 def main():
     torch.set_num_threads(1)
     if sys.argv[1:2] == ["beside"] and len(sys.argv) >= 5:
@@ -363,6 +424,8 @@ def main():
         tiny()
     elif sys.argv[1:] == ["verify"]:
         verify()
+    elif sys.argv[1:2] == ["tokens"] and len(sys.argv) == 3:
+        tokens(sys.argv[2])
     else:
         sys.exit(__doc__)
 

@@ -62,7 +62,7 @@ static bool prepare(struct bench *bench)
     bench->text_batch = TEXTS_AT_ONCE;
     size_t rows = engine->max_images > TEXTS_AT_ONCE ? engine->max_images : TEXTS_AT_ONCE;
 
-    bench->pixels = calloc(bench->image_batch, image_bytes);
+    bench->pixels = calloc(bench->image_batch + 1, image_bytes + 1);
     bench->ids = calloc(bench->text_batch * TEXT_TOKENS, sizeof *bench->ids);
     bench->lengths = calloc(bench->text_batch, sizeof *bench->lengths);
     bench->embeddings = calloc(rows, model->embedding_width * sizeof(float));
@@ -73,7 +73,7 @@ static bool prepare(struct bench *bench)
     uint32_t tokens = model->context_tokens < TEXT_TOKENS ? model->context_tokens : TEXT_TOKENS;
     for (size_t i = 0; i < bench->image_batch * image_bytes; i++)
         bench->pixels[i] = (uint8_t)(next_random(&state) >> 24);
-    for (size_t i = 0; i < bench->text_batch * TEXT_TOKENS; i++)
+    for (size_t i = 0; tokens && i < bench->text_batch * TEXT_TOKENS; i++)
         bench->ids[i] = (int32_t)(next_random(&state) % model->vocabulary_rows);
     for (size_t i = 0; i < bench->text_batch; i++)
         bench->lengths[i] = tokens;
@@ -231,6 +231,22 @@ static void print_json(struct text *text, const struct bench *bench)
     text_add(text, "}\n");
 }
 
+static bool measure_images(struct bench *bench, vkclip_error *err)
+{
+    if (!measure(bench, true, 1, err))
+        return false;
+    if (bench->common.batch == 0)
+        bench->image_batch = affordable_batch(bench);
+    return (bench->image_batch == 1 || measure(bench, true, bench->image_batch, err)) &&
+           profile(bench, true, &bench->image_profile, err);
+}
+
+static bool measure_texts(struct bench *bench, vkclip_error *err)
+{
+    return measure(bench, false, 1, err) && measure(bench, false, bench->text_batch, err) &&
+           profile(bench, false, &bench->text_profile, err);
+}
+
 static enum exit_status run_bench(struct bench *bench)
 {
     double start = clock_seconds();
@@ -242,16 +258,9 @@ static enum exit_status run_bench(struct bench *bench)
         return report_out_of_memory();
 
     vkclip_error err = {0};
-    if (!measure(bench, true, 1, &err))
-        return report_failure(&err);
-    if (bench->common.batch == 0)
-        bench->image_batch = affordable_batch(bench);
-    bool is_done = (bench->image_batch == 1 || measure(bench, true, bench->image_batch, &err)) &&
-                   measure(bench, false, 1, &err) &&
-                   measure(bench, false, bench->text_batch, &err) &&
-                   profile(bench, true, &bench->image_profile, &err) &&
-                   profile(bench, false, &bench->text_profile, &err);
-    if (!is_done)
+    const vkclip_model_facts *facts = vkclip_model_get_facts(bench->session.model);
+    if ((facts->image_size_px && !measure_images(bench, &err)) ||
+        (facts->context_tokens && !measure_texts(bench, &err)))
         return report_failure(&err);
 
     struct text text = {0};

@@ -1,4 +1,6 @@
-// classify.c: vkclip classify, zero-shot classification of image files.
+// classify.c: vkclip classify, classification of image files: zero-shot, among labels that are
+// given, or among the classes of a model's own classifier.
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "images.h"
@@ -11,14 +13,16 @@ static const char *const formats[] = {"table", "csv", "json", NULL};
 
 struct classification {
     struct session_options common;
+    struct image_options images;
     struct string_list labels, templates;
     const char *label_file;
     uint32_t top; // 0: all
     uint32_t format;
 
+    bool has_classes; // no label is given: the model's own
     struct session session;
     char *const *paths;
-    float *label_embeddings; // [labels.count, embedding_width]
+    float *label_embeddings; // [labels.count, embedding_width]; NULL where has_classes
     vkclip_score *scores;    // [labels.count]
     size_t *order;           // [labels.count] labels, best first
     size_t label_width;      // of the table's first column, in characters
@@ -47,8 +51,11 @@ static void add_json(struct text *text, const struct classification *c, const ch
         const vkclip_score *score = &c->scores[c->order[i]];
         text_add(text, i ? ", {\"label\": " : "{\"label\": ");
         text_add_json(text, c->labels.items[c->order[i]]);
-        text_add(text, ", \"probability\": %.9g, \"logit\": %.9g, \"cosine\": %.9g}",
-                 (double)score->probability, (double)score->logit, (double)score->cosine);
+        text_add(text, ", \"probability\": %.9g, \"logit\": %.9g", (double)score->probability,
+                 (double)score->logit);
+        if (!c->has_classes)
+            text_add(text, ", \"cosine\": %.9g", (double)score->cosine);
+        text_add(text, "}");
     }
     text_add(text, "]}\n");
 }
@@ -61,8 +68,10 @@ static void add_csv(struct text *text, const struct classification *c, const cha
         text_add_csv(text, path);
         text_add(text, ",");
         text_add_csv(text, c->labels.items[c->order[i]]);
-        text_add(text, ",%.9g,%.9g,%.9g\r\n", (double)score->probability, (double)score->logit,
-                 (double)score->cosine);
+        text_add(text, ",%.9g,%.9g", (double)score->probability, (double)score->logit);
+        if (!c->has_classes)
+            text_add(text, ",%.9g", (double)score->cosine);
+        text_add(text, "\r\n");
     }
 }
 
@@ -76,17 +85,24 @@ static void add_table(struct text *text, const struct classification *c, const c
         text_add(text, "  ");
         text_add_padded(text, c->labels.items[c->order[i]], c->label_width);
         text_add(text, "  %6.2f %%  %7.4f\n", 100.0 * (double)score->probability,
-                 (double)score->cosine);
+                 (double)(c->has_classes ? score->logit : score->cosine));
     }
 }
 
-static bool print_image(void *user, size_t index, const float *embedding, bool is_readable)
+// row: an embedding, or logits where has_classes.
+static bool score(struct classification *c, const float *row)
+{
+    return c->has_classes ? vkclip_score_classes(c->session.model, row, c->scores, &c->err)
+                          : vkclip_score_texts(c->session.model, row, c->label_embeddings,
+                                               c->labels.count, c->scores, &c->err);
+}
+
+static bool print_image(void *user, size_t index, const float *row, bool is_readable)
 {
     struct classification *c = user;
     if (!is_readable)
         return true;
-    if (!vkclip_score_texts(c->session.model, embedding, c->label_embeddings, c->labels.count,
-                            c->scores, &c->err))
+    if (!score(c, row))
         return false;
 
     for (size_t i = 0; i < c->labels.count; i++)
@@ -110,29 +126,70 @@ static bool print_image(void *user, size_t index, const float *embedding, bool i
     return output_write(&text);
 }
 
-static enum exit_status classify(struct classification *c, size_t image_count)
+static enum exit_status embed_labels(struct classification *c)
 {
-    enum exit_status status = session_open(&c->session, &c->common);
+    size_t width = vkclip_model_get_facts(c->session.model)->embedding_width;
+    c->label_embeddings = calloc(c->labels.count, width * sizeof(float));
+    if (!c->label_embeddings)
+        return report_out_of_memory();
+    bool is_done =
+        vkclip_embed_labels(c->session.engine, c->labels.items, c->labels.count, c->templates.items,
+                            c->templates.count, c->label_embeddings, &c->err);
+    return is_done ? STATUS_FINE : report_failure(&c->err);
+}
+
+// The model's classes become the labels; one without a name is called by its number.
+static enum exit_status list_classes(const struct command *command, struct classification *c)
+{
+    const uint32_t count = vkclip_model_get_facts(c->session.model)->class_count;
+    if (count == 0)
+        return options_refuse(command, "no label is given, and the model has no classifier");
+    for (uint32_t i = 0; i < count; i++) {
+        char number[32];
+        const char *name = vkclip_model_get_class(c->session.model, i);
+        snprintf(number, sizeof number, "class %u", i);
+        if (!string_list_add(&c->labels, name ? name : number))
+            return report_out_of_memory();
+    }
+    return STATUS_FINE;
+}
+
+static void measure_labels(struct classification *c)
+{
+    for (size_t i = 0; i < c->labels.count; i++) {
+        size_t width = text_width(c->labels.items[i]);
+        if (width > c->label_width && width <= 60) // one endless label does not widen them all
+            c->label_width = width;
+    }
+}
+
+static enum exit_status classify(const struct command *command, struct classification *c,
+                                 size_t image_count)
+{
+    c->has_classes = c->labels.count == 0;
+    enum exit_status status = session_open_model(&c->session, &c->common, VKCLIP_MODEL_WHOLE);
+    if (status == STATUS_FINE && c->has_classes)
+        status = list_classes(command, c);
+    if (status == STATUS_FINE)
+        status = session_open_engine(&c->session, &c->common);
+    if (status == STATUS_FINE && !c->has_classes)
+        status = embed_labels(c);
     if (status != STATUS_FINE)
         return status;
 
-    size_t width = vkclip_model_get_facts(c->session.model)->embedding_width;
-    c->label_embeddings = calloc(c->labels.count, width * sizeof(float));
+    measure_labels(c);
     c->scores = calloc(c->labels.count, sizeof *c->scores);
     c->order = calloc(c->labels.count, sizeof *c->order);
-    if (!c->label_embeddings || !c->scores || !c->order)
+    if (!c->scores || !c->order)
         return report_out_of_memory();
-    if (!vkclip_embed_labels(c->session.engine, c->labels.items, c->labels.count,
-                             c->templates.items, c->templates.count, c->label_embeddings, &c->err))
-        return report_failure(&c->err);
-
     if (c->format == FORMAT_CSV) {
         struct text head = {0};
-        text_add(&head, "image,label,probability,logit,cosine\r\n");
+        text_add(&head, "image,label,probability,logit%s\r\n", c->has_classes ? "" : ",cosine");
         if (!output_write(&head))
             return STATUS_FINE; // output_finish says why
     }
-    status = images_embed(&c->session, c->paths, image_count, &(struct image_user){print_image, c});
+    status = images_run(&c->session, &c->images, c->paths, image_count,
+                        &(struct image_user){print_image, c, c->has_classes});
     return c->err.status == VKCLIP_OK ? status : report_failure(&c->err);
 }
 
@@ -140,10 +197,10 @@ static enum exit_status check(const struct command *command, struct classificati
 {
     if (!session_check_options(command, &c->common))
         return STATUS_USAGE;
+    if (!images_check_options(command, &c->images))
+        return STATUS_USAGE;
     if (c->label_file && c->labels.count > 0)
         return options_refuse(command, "give --label or --labels, not both");
-    if (!c->label_file && c->labels.count == 0)
-        return options_refuse(command, "no label is given");
     if (count == 0)
         return options_refuse(command, "no image is given");
 
@@ -151,17 +208,12 @@ static enum exit_status check(const struct command *command, struct classificati
         return STATUS_INPUT;
     if (c->templates.count == 0 && !string_list_add(&c->templates, "this is a photo of {}"))
         return report_out_of_memory();
-    for (size_t i = 0; i < c->labels.count; i++) {
-        size_t width = text_width(c->labels.items[i]);
-        if (width > c->label_width && width <= 60) // one endless label does not widen them all
-            c->label_width = width;
-    }
     return STATUS_FINE;
 }
 
 static enum exit_status run(const struct command *command, int count, char **arguments)
 {
-    struct classification c = {.paths = arguments};
+    struct classification c = {.paths = arguments, .common.needs = NEEDS_IMAGES};
     const struct option options[] = {
         {.name = "label",
          .letter = 'l',
@@ -187,13 +239,14 @@ static enum exit_status run(const struct command *command, int count, char **arg
          .number = &c.format,
          .choices = formats,
          .help = "table, csv or json (one object a line)"},
+        IMAGE_OPTIONS(c.images),
         SESSION_ENGINE_OPTIONS(c.common),
     };
     enum exit_status status;
     if (options_parse(command, options, COUNT(options), &count, arguments, &status)) {
         status = check(command, &c, count);
         if (status == STATUS_FINE)
-            status = classify(&c, (size_t)count);
+            status = classify(command, &c, (size_t)count);
     }
     free(c.order);
     free(c.scores);
@@ -206,12 +259,14 @@ static enum exit_status run(const struct command *command, int count, char **arg
 
 const struct command classify_command = {
     .name = "classify",
-    .usage = "-m MODEL (-l LABEL)... | --labels FILE [options] IMAGE...",
+    .usage = "-m MODEL [(-l LABEL)... | --labels FILE] [options] IMAGE...",
     .summary = "Tells which of the labels fit each image best.",
     .notes = IMAGE_NOTES
     "Each label has its probability among the labels given, which is not calibrated, and\n"
     "its cosine. The default template is 'this is a photo of {}'. An image that cannot\n"
-    "be read is reported and left out; the exit status is then 1.\n\n" SESSION_NOTES,
+    "be read is reported and left out; the exit status is then 1. Without labels a model with\n"
+    "a classifier of its own is asked for its classes, each with probability and "
+    "logit.\n\n" SESSION_NOTES,
     .examples = "  vkclip classify -l 'chest X-ray' -l 'brain MRI' scan.png\n"
                 "  vkclip classify --labels labels.txt --top 3 slides/*.jpg\n"
                 "  vkclip classify --labels labels.txt --template 'a micrograph of {}' \\\n"

@@ -9,6 +9,7 @@
 
 struct embedding_job {
     struct session_options common;
+    struct image_options images;
     const char *output;
     const char *text_file;
     struct session session;
@@ -55,19 +56,22 @@ static bool write_row(void *user, size_t index, const float *embedding, bool is_
 
 static enum exit_status run_image(const struct command *command, int count, char **arguments)
 {
-    struct embedding_job job = {0};
+    struct embedding_job job = {.common.needs = NEEDS_IMAGES};
     const struct option options[] = {
         {.name = "output",
          .letter = 'o',
          .argument = "OUT.npy",
          .string = &job.output,
          .help = "file to write: float32 [images, width]"},
+        IMAGE_OPTIONS(job.images),
         SESSION_ENGINE_OPTIONS(job.common),
     };
     enum exit_status status;
     if (!options_parse(command, options, COUNT(options), &count, arguments, &status))
         return status;
     if (!session_check_options(command, &job.common))
+        return STATUS_USAGE;
+    if (!images_check_options(command, &job.images))
         return STATUS_USAGE;
     if (!options_check_output(command, job.output))
         return STATUS_USAGE;
@@ -76,8 +80,8 @@ static enum exit_status run_image(const struct command *command, int count, char
 
     status = begin(&job, (size_t)count);
     if (status == STATUS_FINE)
-        status = commit(&job, images_embed(&job.session, arguments, (size_t)count,
-                                           &(struct image_user){write_row, &job}));
+        status = commit(&job, images_run(&job.session, &job.images, arguments, (size_t)count,
+                                         &(struct image_user){write_row, &job, false}));
     finish(&job);
     return status;
 }
@@ -132,7 +136,7 @@ static enum exit_status check_texts(const struct command *command, const struct 
 
 static enum exit_status run_text(const struct command *command, int count, char **arguments)
 {
-    struct embedding_job job = {0};
+    struct embedding_job job = {.common.needs = NEEDS_TEXTS};
     struct string_list texts = {0};
     const struct option options[] = {
         {.name = "output",

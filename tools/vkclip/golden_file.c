@@ -58,7 +58,7 @@ static bool read_row(const cJSON *row, size_t width, float *out)
         *out++ = (float)number->valuedouble;
         squares += number->valuedouble * number->valuedouble;
     }
-    return fabs(squares - 1.0) < 1e-3; // false for infinity
+    return squares > 1e-6 && squares < 1e12; // neither nothing nor infinity
 }
 
 // Reads the inputs named so and their embeddings, where they are there.
@@ -86,8 +86,8 @@ static bool read_half(struct golden *golden, const cJSON *json, const char *cons
                                golden->count + 1, names[0]);
         if (!read_row(row, width, golden->embeddings + golden->count * width))
             return report_fill(err, VKCLIP_ERROR_FILE,
-                               "%s: row %zu of %s is no unit vector of the model's %zu numbers",
-                               path, golden->count + 1, names[1], width);
+                               "%s: row %zu of %s is no vector of the model's %zu numbers", path,
+                               golden->count + 1, names[1], width);
         golden->inputs[golden->count++] = input->valuestring;
     }
     return true;

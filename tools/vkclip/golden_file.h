@@ -2,9 +2,9 @@
 //
 //   {
 //    "pictures": ["a.png", "more/b.jpg"],         paths from the folder of the file
-//    "image_embeddings": [[0.1, ...], [...]],     unit vectors, a row a picture
+//    "image_embeddings": [[0.1, ...], [...]],     a row a picture, of unit length
 //    "texts": ["a photo of a", "b"],
-//    "text_embeddings": [[0.2, ...], [...]]       unit vectors, a row a text
+//    "text_embeddings": [[0.2, ...], [...]]       a row a text, of the length the model gives it
 //   }
 //
 // Pictures and texts each may be left out, with their embeddings. Whatever else the object holds,

@@ -7,7 +7,12 @@
 
 static void print_json(struct text *text, const vkclip_model_facts *facts)
 {
-    text_add(text, "{\"image_size_px\": %u, \"context_tokens\": %u, \"vocabulary_count\": %u, ",
+    text_add(text, "{\"family\": ");
+    text_add_json(text, facts->family);
+    text_add(text, ", \"evidence\": ");
+    text_add_json(text, facts->evidence);
+    text_add(text, ", \"class_count\": %u, ", facts->class_count);
+    text_add(text, "\"image_size_px\": %u, \"context_tokens\": %u, \"vocabulary_count\": %u, ",
              facts->image_size_px, facts->context_tokens, facts->vocabulary_count);
     text_add(text, "\"vocabulary_rows\": %u, \"embedding_width\": %u, \"patch_size_px\": %u, ",
              facts->vocabulary_rows, facts->embedding_width, facts->patch_size_px);
@@ -23,17 +28,26 @@ static void print_json(struct text *text, const vkclip_model_facts *facts)
 
 static void print_text(struct text *text, const vkclip_model_facts *facts)
 {
+    text_add(text, "family       %s\n", facts->family);
+    text_add(text, "recognised   by %s\n", facts->evidence);
     text_add(text, "parameters   %" PRIu64 " in %u tensors, %.1f MB on disk\n",
              facts->parameter_count, facts->tensor_count, (double)facts->file_bytes * 1e-6);
-    text_add(text, "images       %u x %u pixels in patches of %u; %u layers, width %u, %u heads\n",
-             facts->image_size_px, facts->image_size_px, facts->patch_size_px, facts->image_layers,
-             facts->image_width, facts->image_heads);
-    text_add(text, "texts        up to %u tokens; %u layers, width %u, %u heads\n",
-             facts->context_tokens, facts->text_layers, facts->text_width, facts->text_heads);
-    text_add(text, "vocabulary   %u tokens, %u rows\n", facts->vocabulary_count,
-             facts->vocabulary_rows);
+    if (facts->image_size_px)
+        text_add(text,
+                 "images       %u x %u pixels in patches of %u; %u layers, width %u, %u heads\n",
+                 facts->image_size_px, facts->image_size_px, facts->patch_size_px,
+                 facts->image_layers, facts->image_width, facts->image_heads);
+    if (facts->class_count)
+        text_add(text, "classes      %u\n", facts->class_count);
+    if (facts->context_tokens) {
+        text_add(text, "texts        up to %u tokens; %u layers, width %u, %u heads\n",
+                 facts->context_tokens, facts->text_layers, facts->text_width, facts->text_heads);
+        text_add(text, "vocabulary   %u tokens, %u rows\n", facts->vocabulary_count,
+                 facts->vocabulary_rows);
+    }
     text_add(text, "embeddings   %u numbers\n", facts->embedding_width);
-    text_add(text, "logit scale  %.4f\n", (double)facts->logit_scale);
+    if (facts->image_size_px && facts->context_tokens)
+        text_add(text, "logit scale  %.4f\n", (double)facts->logit_scale);
 }
 
 static enum exit_status run(const struct command *command, int count, char **arguments)

@@ -13,7 +13,7 @@
 #include "report.h"
 #include "session.h"
 
-// How far a unit vector may be off: the largest difference of its numbers, and 1 - cosine. What the
+// How far an embedding may be off: the largest difference of its numbers, and 1 - cosine. What the
 // project promises; rounding to 24 and to 11 bits over a tower's layers stays far below.
 struct allowance {
     double difference, turn;
@@ -59,12 +59,24 @@ static vkclip_check *add_check(const struct job *job, const char *name, size_t c
 
 // ---- embeddings ------------------------------------------------------------------------------
 
+static bool embed_images(const struct job *job, const char *const *paths, size_t count,
+                         float *embeddings, vkclip_error *err)
+{
+    vkclip_image *images = calloc(count, sizeof *images);
+    if (!images)
+        return report_fill(err, VKCLIP_ERROR_MEMORY, "no memory for %zu paths", count);
+    for (size_t i = 0; i < count; i++)
+        images[i].path = paths[i];
+    bool is_run = vkclip_embed_images(job->engine, images, count, embeddings, NULL, err);
+    free(images);
+    return is_run;
+}
+
 static bool embed(const struct job *job, enum tower tower, const char *const *inputs, size_t count,
                   float *embeddings, vkclip_error *err)
 {
-    return tower == IMAGE_TOWER
-               ? vkclip_embed_image_files(job->engine, inputs, count, embeddings, NULL, err)
-               : vkclip_embed_texts(job->engine, inputs, count, embeddings, err);
+    return tower == IMAGE_TOWER ? embed_images(job, inputs, count, embeddings, err)
+                                : vkclip_embed_texts(job->engine, inputs, count, embeddings, err);
 }
 
 // Embeds all inputs of a tower together, then again one by one: other neighbours must give the same
@@ -96,23 +108,26 @@ static float *embed_twice(const struct job *job, enum tower tower, bool *is_repe
 
 // ---- against a golden ------------------------------------------------------------------------
 
-static double largest_difference(const float *a, const float *b, size_t width)
+static double dot(const float *a, const float *b, size_t width)
+{
+    double sum = 0.0;
+    for (size_t i = 0; i < width; i++)
+        sum += (double)a[i] * (double)b[i];
+    return sum;
+}
+
+// As a part of the length of what is wanted, which is 1 but where a model leaves it as it is.
+static double largest_difference(const float *got, const float *want, size_t width)
 {
     double largest = 0.0;
     for (size_t i = 0; i < width; i++)
-        largest = fmax(largest, fabs((double)a[i] - (double)b[i]));
-    return largest;
+        largest = fmax(largest, fabs((double)got[i] - (double)want[i]));
+    return largest / sqrt(dot(want, want, width));
 }
 
 static double cosine(const float *a, const float *b, size_t width)
 {
-    double ab = 0.0, aa = 0.0, bb = 0.0;
-    for (size_t i = 0; i < width; i++) {
-        ab += (double)a[i] * (double)b[i];
-        aa += (double)a[i] * (double)a[i];
-        bb += (double)b[i] * (double)b[i];
-    }
-    return ab / sqrt(aa * bb);
+    return dot(a, b, width) / sqrt(dot(a, a, width) * dot(b, b, width));
 }
 
 // Keeps the row that went farthest towards what is allowed; beyond 1 is beyond it.

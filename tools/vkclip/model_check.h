@@ -32,7 +32,7 @@ struct model_report {
 //
 // Returns true when everything is as it should be. Fails with VKCLIP_ERROR_NUMBERS when something
 // is not, naming the first, with VKCLIP_ERROR_FILE when there is nothing to compare with, or as
-// vkclip_model_open, vkclip_engine_create and vkclip_embed_image_files do.
+// vkclip_model_open, vkclip_engine_create and vkclip_embed_images do.
 bool model_check(const struct model_check_params *params, struct model_report *report,
                  vkclip_error *err);
 

@@ -13,10 +13,6 @@
 #include "report.h"
 #include "vkclip.h"
 
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "the .npy writer stores numbers as they are in memory, which has to be little-endian"
-#endif
-
 static int output_errno; // why standard output failed first; 0: it has not
 
 static bool write_all(int file, const char *bytes, size_t byte_count)
@@ -83,6 +79,13 @@ void output_init(void)
 
 // ---- .npy files ----------------------------------------------------------------------------
 
+// Numbers are stored as they lie in memory, and the header says how that is.
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define NPY_F32_NAME "<f4"
+#else
+#define NPY_F32_NAME ">f4"
+#endif
+
 static bool fail_with_errno(const struct npy *npy)
 {
     report_error("%s: %s", npy->path, strerror(errno));
@@ -137,7 +140,7 @@ bool npy_open(struct npy *npy, const char *path)
 
 bool npy_write_header(struct npy *npy, enum npy_type type, const size_t *shape, size_t rank)
 {
-    static const char *const names[] = {[NPY_U8] = "|u1", [NPY_F32] = "<f4"};
+    static const char *const names[] = {[NPY_U8] = "|u1", [NPY_F32] = NPY_F32_NAME};
     struct text header = {0};
     text_add(&header, "{'descr': '%s', 'fortran_order': False, 'shape': (", names[type]);
     for (size_t i = 0; i < rank; i++)

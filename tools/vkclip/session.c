@@ -26,6 +26,17 @@ bool session_check_options(const struct command *command, const struct session_o
     return true;
 }
 
+static enum exit_status check_needs(const struct session *session, enum session_needs needs)
+{
+    const vkclip_model_facts *facts = vkclip_model_get_facts(session->model);
+    bool lacks_images = needs == NEEDS_IMAGES && facts->image_size_px == 0;
+    bool lacks_texts = needs == NEEDS_TEXTS && facts->context_tokens == 0;
+    if (!lacks_images && !lacks_texts)
+        return STATUS_FINE;
+    report_error("the model has no %s tower (%s)", lacks_images ? "image" : "text", facts->family);
+    return STATUS_UNUSABLE;
+}
+
 enum exit_status session_open_model(struct session *session, const struct session_options *options,
                                     vkclip_model_parts parts)
 {
@@ -46,7 +57,7 @@ enum exit_status session_open_model(struct session *session, const struct sessio
     // Whatever is wrong with a model, it is not the command line.
     if (!session->model && err.status == VKCLIP_ERROR_ARGUMENT)
         err.status = VKCLIP_ERROR_MODEL;
-    return session->model ? STATUS_FINE : report_failure(&err);
+    return session->model ? check_needs(session, options->needs) : report_failure(&err);
 }
 
 void session_hint_devices(void)
@@ -67,12 +78,8 @@ void session_hint_devices(void)
 #endif
 }
 
-enum exit_status session_open(struct session *session, const struct session_options *options)
+enum exit_status session_open_engine(struct session *session, const struct session_options *options)
 {
-    enum exit_status status = session_open_model(session, options, VKCLIP_MODEL_WHOLE);
-    if (status != STATUS_FINE)
-        return status;
-
     char cache[PATH_BYTES];
     vkclip_error err = {0};
     session->engine = vkclip_engine_create(
@@ -87,12 +94,18 @@ enum exit_status session_open(struct session *session, const struct session_opti
         },
         &err);
     if (!session->engine) {
-        status = report_failure(&err);
+        enum exit_status status = report_failure(&err);
         if (err.status == VKCLIP_ERROR_DEVICE)
             session_hint_devices();
         return status;
     }
     return STATUS_FINE;
+}
+
+enum exit_status session_open(struct session *session, const struct session_options *options)
+{
+    enum exit_status status = session_open_model(session, options, VKCLIP_MODEL_WHOLE);
+    return status == STATUS_FINE ? session_open_engine(session, options) : status;
 }
 
 void session_close(struct session *session)

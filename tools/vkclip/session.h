@@ -6,7 +6,11 @@
 #include "options.h"
 #include "vkclip.h"
 
+// What a command needs of a model; a model may lack either tower.
+enum session_needs { NEEDS_NOTHING, NEEDS_IMAGES, NEEDS_TEXTS };
+
 struct session_options {
+    enum session_needs needs;
     const char *model;
     const char *device;
     uint32_t precision; // a vkclip_precision
@@ -58,9 +62,11 @@ struct session {
 // Checks what the table cannot and sets how much is said. Reports a wrong line.
 bool session_check_options(const struct command *command, const struct session_options *options);
 
-// Opens the model, or the model and its engine. Anything but STATUS_FINE was reported.
+// Opens the model, its engine, or one after the other. Anything but STATUS_FINE was reported.
 enum exit_status session_open_model(struct session *session, const struct session_options *options,
                                     vkclip_model_parts parts);
+enum exit_status session_open_engine(struct session *session,
+                                     const struct session_options *options);
 enum exit_status session_open(struct session *session, const struct session_options *options);
 
 // Accepts a zeroed or half-open session.

@@ -33,7 +33,7 @@ static enum exit_status tokenize(const vkclip_model *model, char *const *texts, 
 
 static enum exit_status run(const struct command *command, int count, char **arguments)
 {
-    struct session_options common = {0};
+    struct session_options common = {.needs = NEEDS_TEXTS};
     const struct option options[] = {SESSION_MODEL_OPTIONS(common)};
     enum exit_status status;
     if (!options_parse(command, options, COUNT(options), &count, arguments, &status))
