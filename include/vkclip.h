@@ -163,6 +163,17 @@ VKCLIP_API void vkclip_model_close(vkclip_model *model);
 
 VKCLIP_API const vkclip_model_facts *vkclip_model_get_facts(const vkclip_model *model);
 
+// Tells which model this is: the SHA-256 of its weights file, as sha256sum prints it. Reads the
+// whole file, some seconds for BiomedCLIP.
+//
+//   hex  64 digits and a zero, caller's
+//
+// Fails with VKCLIP_ERROR_ARGUMENT for a model opened with VKCLIP_MODEL_SIDE_FILES, with
+// VKCLIP_ERROR_FILE when the file cannot be read any more.
+//
+// Thread safety: safe.
+VKCLIP_API bool vkclip_model_sha256(const vkclip_model *model, char hex[65], vkclip_error *err);
+
 // The name of a class of the model's classifier; NULL where no file has one.
 VKCLIP_API const char *vkclip_model_get_class(const vkclip_model *model, uint32_t index);
 

@@ -351,6 +351,14 @@ const vkclip_model_facts *vkclip_model_get_facts(const vkclip_model *model)
     return &model->facts;
 }
 
+bool vkclip_model_sha256(const vkclip_model *model, char hex[65], vkclip_error *err)
+{
+    if (!model || !hex || !model->is_whole)
+        return fail(err, VKCLIP_ERROR_ARGUMENT,
+                    "vkclip_model_sha256 wants a model opened with VKCLIP_MODEL_WHOLE");
+    return weights_sha256(&model->weights, hex, err);
+}
+
 const char *vkclip_model_get_class(const vkclip_model *model, uint32_t index)
 {
     const struct image_config *image = &model->config.image;

@@ -47,7 +47,7 @@ def run(*arguments, env=None, stdin=b"", timeout=300, **options):
         settings.pop(name, None)
         if value is not None:
             settings[name] = value
-    process = subprocess.Popen([PROGRAM, *arguments], env=settings, stdin=subprocess.PIPE,
+    process = subprocess.Popen([options.pop("program", PROGRAM), *arguments], env=settings, stdin=subprocess.PIPE,
                                stdout=options.pop("stdout", subprocess.PIPE),
                                stderr=subprocess.PIPE, **options)
     try:

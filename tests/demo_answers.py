@@ -3,7 +3,7 @@
 
     demo_answers.py COMMAND...     the command that runs vkclip, an emulator before it where it needs one
 
-Classifies the demo pictures by one run of `COMMAND classify` under the texts of tests/golden/demo_model.json
+Classifies the demo pictures by one run of `COMMAND classify` under the texts of the model's vkclip_golden.json
 and compares with the embeddings open_clip recorded there. Prints the worst difference.
 """
 import json
@@ -19,7 +19,7 @@ ALLOWED = {"fp32": 2e-5, "fp16": 2e-3}
 
 
 def main():
-    with open(os.path.join(HERE, "golden", "demo_model.json"), encoding="utf-8") as file:
+    with open(os.path.join(DEMO, "model", "vkclip_golden.json"), encoding="utf-8") as file:
         golden = json.load(file)
     texts = [text for text in golden["texts"] if text]
     vectors = dict(zip(golden["texts"], golden["text_embeddings"]))
@@ -28,7 +28,7 @@ def main():
         command = [*sys.argv[1:], "classify", "-m", os.path.join(DEMO, "model"), "--template", "{}", "--format", "json", "--precision", precision]
         for text in texts:
             command += ["-l", text]
-        pictures = [os.path.join(DEMO, "images", name) for name in golden["pictures"]]
+        pictures = [os.path.join(DEMO, "model", name) for name in golden["pictures"]]
         done = subprocess.run(command + pictures, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
         if done.returncode == 3 and b"does not store fp16" in done.stderr:
             continue

@@ -82,8 +82,8 @@ void golden_open(struct golden *golden, const char *path)
     cJSON_ArrayForEach(item, pictures)
     {
         assert_true(golden->picture_count < GOLDEN_MOST_PICTURES);
-        snprintf(golden->pictures[golden->picture_count++], sizeof *golden->pictures,
-                 "tools/demo/images/%s", item->valuestring);
+        snprintf(golden->pictures[golden->picture_count++], sizeof *golden->pictures, "%.*s/%s",
+                 (int)(strrchr(path, '/') - path), path, item->valuestring);
     }
     read_ids(golden, field(golden->json, "ids"));
     uint32_t i = 0;

@@ -252,14 +252,6 @@ def several_templates_are_averaged(tmp):
 
 
 @case("device")
-def x06_the_batch_changes_no_bit(tmp):
-    for batch in ("1", "3", "8"):
-        fine("embed", "image", "--batch", batch, "-o", str(tmp / f"{batch}.npy"), *IMAGES)
-    content = {(tmp / f"{batch}.npy").read_bytes() for batch in ("1", "3", "8")}
-    assert len(content) == 1
-
-
-@case("device")
 def unreadable_images_do_not_stop_the_others(tmp):
     (tmp / "broken.png").write_bytes(pathlib.Path(IMAGES[0]).read_bytes()[:2000])
     broken = str(tmp / "broken.png")

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "golden.h"
+#include "open_engine.h"
 #include "variant.h"
-#include "vkclip.h"
 
 // Unit vectors in f32: sums of 3072 products over 12 layers drift by some 1e-6; the bounds are
 // those the project promises.
@@ -26,40 +26,6 @@ struct setup {
     const char *name, *path, *golden;
     vkclip_precision precision;
 };
-
-static void print_log(void *user, vkclip_log_level level, const char *message)
-{
-    (void)user;
-    if (level <= VKCLIP_LOG_WARNING)
-        printf("log: %s\n", message);
-}
-
-static const vkclip_log log_to_output = {print_log, NULL};
-
-// NULL where the device does not store fp16.
-static vkclip_engine *open_engine(const char *path, vkclip_precision precision, uint32_t max_images,
-                                  vkclip_model **model)
-{
-    vkclip_error err;
-    *model = vkclip_model_open(path, VKCLIP_MODEL_WHOLE, &log_to_output, &err);
-    if (!*model)
-        fail_msg("%s", err.message);
-    vkclip_engine *engine = vkclip_engine_create(*model,
-                                                 &(vkclip_engine_params){
-                                                     .precision = precision,
-                                                     .max_images = max_images,
-                                                     .log = log_to_output,
-                                                 },
-                                                 &err);
-    if (!engine && precision == VKCLIP_PRECISION_FP16 && strstr(err.message, "fp16")) {
-        printf("skipped: %s\n", err.message);
-        vkclip_model_close(*model);
-        return NULL;
-    }
-    if (!engine)
-        fail_msg("%s", err.message);
-    return engine;
-}
 
 static void check_logits(const vkclip_model *model, const struct golden *golden,
                          const float *images, const float *texts, double tolerance)
@@ -122,7 +88,7 @@ static bool check_towers(const struct setup *setup)
 }
 
 #define TINY "tests/golden/tiny.json"
-#define DEMO "tests/golden/demo_model.json"
+#define DEMO "tools/demo/model/vkclip_golden.json"
 
 static void tiny_model_of_torch_save_matches_open_clip(void **state)
 {
@@ -180,7 +146,7 @@ static void demo_texts_match_open_clip_from_strings(void **state)
     vkclip_model_close(model);
 }
 
-// ---- the same bits whatever the batch --------------------------------------------------------
+// ---- the rest of the API ----------------------------------------------------------------------
 
 static void fill_with_noise(uint8_t *bytes, size_t count)
 {
@@ -189,39 +155,6 @@ static void fill_with_noise(uint8_t *bytes, size_t count)
         noise ^= noise << 13, noise ^= noise >> 17, noise ^= noise << 5;
         bytes[i] = (uint8_t)(noise >> 24);
     }
-}
-
-// Pictures one by one, and all at once in batches of 4, must agree to the bit.
-static void check_image_batches(vkclip_precision precision)
-{
-    enum { PICTURES = 7 };
-    vkclip_model *model;
-    vkclip_engine *engine = open_engine("tools/demo/model", precision, 4, &model);
-    if (!engine)
-        return;
-    const vkclip_model_facts *facts = vkclip_model_get_facts(model);
-    const size_t width = facts->embedding_width;
-    const size_t bytes = 3 * (size_t)facts->image_size_px * facts->image_size_px;
-    uint8_t *pixels = malloc(PICTURES * bytes);
-    float *together = malloc(PICTURES * width * sizeof *together);
-    float *alone = malloc(width * sizeof *alone);
-    fill_with_noise(pixels, PICTURES * bytes);
-
-    assert_true(vkclip_embed_pixels(engine, pixels, PICTURES, together, NULL));
-    for (size_t i = 0; i < PICTURES; i++) {
-        assert_true(vkclip_embed_pixels(engine, pixels + i * bytes, 1, alone, NULL));
-        assert_memory_equal(alone, together + i * width, width * sizeof *alone);
-    }
-    free(pixels), free(together), free(alone);
-    vkclip_engine_destroy(engine);
-    vkclip_model_close(model);
-}
-
-static void an_image_embeds_to_the_same_bits_in_any_batch(void **state)
-{
-    (void)state;
-    check_image_batches(VKCLIP_PRECISION_FP32);
-    check_image_batches(VKCLIP_PRECISION_FP16);
 }
 
 // The same 8 x 8 greys in 8 bits and, as 257 times as much, in 16: a window over all 16 bits makes
@@ -259,66 +192,6 @@ static void images_in_memory_are_embedded_as_their_options_say(void **state)
     assert_memory_not_equal(embeddings, embeddings + 2 * width, width * sizeof *embeddings);
     free(embeddings);
     vkclip_engine_destroy(engine);
-    vkclip_model_close(model);
-}
-
-// Short texts alone take the narrow tiles, all together the wide ones; lengths differ, so every
-// text stands at another row each time.
-static void check_text_batches(vkclip_precision precision)
-{
-    enum { TEXTS = 40 };
-    vkclip_model *model;
-    vkclip_engine *engine = open_engine("tools/demo/model", precision, 0, &model);
-    if (!engine)
-        return;
-    const size_t width = vkclip_model_get_facts(model)->embedding_width;
-    char buffers[TEXTS][64];
-    const char *texts[TEXTS];
-    for (int i = 0; i < TEXTS; i++) {
-        snprintf(buffers[i], sizeof buffers[i], "%s%s%d", i % 3 ? "purple round cells " : "",
-                 i % 5 ? "dense " : "", i);
-        texts[i] = buffers[i];
-    }
-    float *together = malloc(TEXTS * width * sizeof *together);
-    float *alone = malloc(width * sizeof *alone);
-    assert_true(vkclip_embed_texts(engine, texts, TEXTS, together, NULL));
-    for (size_t i = 0; i < TEXTS; i++) {
-        assert_true(vkclip_embed_texts(engine, texts + i, 1, alone, NULL));
-        assert_memory_equal(alone, together + i * width, width * sizeof *alone);
-    }
-    free(together), free(alone);
-    vkclip_engine_destroy(engine);
-    vkclip_model_close(model);
-}
-
-static void a_text_embeds_to_the_same_bits_in_any_batch(void **state)
-{
-    (void)state;
-    check_text_batches(VKCLIP_PRECISION_FP32);
-    check_text_batches(VKCLIP_PRECISION_FP16);
-}
-
-// Two engines on one model, used in turns, do not disturb each other.
-static void two_engines_share_one_model(void **state)
-{
-    (void)state;
-    vkclip_error err;
-    vkclip_model *model;
-    vkclip_engine *first = open_engine("tools/demo/model", VKCLIP_PRECISION_FP32, 1, &model);
-    vkclip_engine *second = vkclip_engine_create(
-        model, &(vkclip_engine_params){.precision = VKCLIP_PRECISION_FP32, .max_images = 2}, &err);
-    assert_non_null(second);
-    const size_t width = vkclip_model_get_facts(model)->embedding_width;
-    float *a = malloc(width * sizeof *a), *b = malloc(width * sizeof *b);
-    const char *text = "blue ring cells";
-    assert_true(vkclip_embed_texts(first, &text, 1, a, NULL));
-    assert_true(vkclip_embed_texts(second, &text, 1, b, NULL));
-    assert_memory_equal(a, b, width * sizeof *a);
-    vkclip_engine_destroy(first);
-    assert_true(vkclip_embed_texts(second, &text, 1, b, NULL));
-    assert_memory_equal(a, b, width * sizeof *a);
-    free(a), free(b);
-    vkclip_engine_destroy(second);
     vkclip_model_close(model);
 }
 
@@ -529,10 +402,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(demo_model_matches_open_clip),
         cmocka_unit_test(demo_model_in_fp16_matches_open_clip),
         cmocka_unit_test(demo_texts_match_open_clip_from_strings),
-        cmocka_unit_test(an_image_embeds_to_the_same_bits_in_any_batch),
         cmocka_unit_test(images_in_memory_are_embedded_as_their_options_say),
-        cmocka_unit_test(a_text_embeds_to_the_same_bits_in_any_batch),
-        cmocka_unit_test(two_engines_share_one_model),
         cmocka_unit_test(templates_are_averaged_as_open_clip_does),
         cmocka_unit_test(profiling_names_every_kernel_and_changes_nothing),
         cmocka_unit_test(c4_null_arguments_are_refused),

@@ -391,3 +391,20 @@ bool weights_read_f32(const struct weights *weights, const struct weight *weight
         return fail(err, inner.status, "%s, in '%s'", inner.message, weight->name);
     return true;
 }
+
+bool weights_sha256(const struct weights *weights, char hex[SHA256_HEX_BYTES], vkclip_error *err)
+{
+    struct sha256 sha;
+    uint8_t piece[1 << 14];
+    sha256_init(&sha);
+    for (uint64_t done = 0; done < weights->file_bytes;) {
+        const uint64_t left = weights->file_bytes - done;
+        const size_t now = left < sizeof piece ? (size_t)left : sizeof piece;
+        if (!file_read(weights->file, weights->path, done, piece, now, err))
+            return false;
+        sha256_add(&sha, piece, now);
+        done += now;
+    }
+    sha256_finish(&sha, hex);
+    return true;
+}

@@ -6,6 +6,7 @@
 #define VKCLIP_HOST_WEIGHTS_H
 
 #include "base/error.h"
+#include "base/sha256.h"
 
 enum weight_type {
     WEIGHT_F32,
@@ -73,6 +74,9 @@ const struct weight *weights_find(const struct weights *weights, const char *nam
 // Thread safety: safe.
 bool weights_read_f32(const struct weights *weights, const struct weight *weight, uint64_t first,
                       uint64_t count, float *out, vkclip_error *err);
+
+// The checksum of the whole file. Fails with VKCLIP_ERROR_FILE on a read error.
+bool weights_sha256(const struct weights *weights, char hex[SHA256_HEX_BYTES], vkclip_error *err);
 
 // "[768, 3, 16, 16] F16" for messages.
 void weight_describe(const struct weight *weight, char *text, size_t text_bytes);

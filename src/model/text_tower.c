@@ -185,22 +185,25 @@ void text_load(struct text_tower *text, struct loader *loader)
 
 // ---- forward pass ----------------------------------------------------------------------------
 
+struct encoder_rows text_plan_blocks(const struct text_tower *text, struct plan *plan,
+                                     struct gpu_range tokens, struct gpu_range tiles)
+{
+    struct encoder_rows rows = {.x = plan_embed_tokens(plan, tokens, &text->words, text->places)};
+    if (names_in(text)->norm_before)
+        rows.h =
+            plan_layernorm_replace(plan, rows.x, &text->norm_before, text->encoder.norm_epsilon);
+    return encoder_plan(&text->encoder, plan, rows, tiles, text->pooling == POOLING_MEAN);
+}
+
 void text_plan(const struct text_tower *text, struct plan *plan, struct gpu_range tokens,
                struct gpu_range tiles, struct gpu_range out)
 {
-    const struct text_names *names = names_in(text);
-    const float epsilon = text->encoder.norm_epsilon;
-    const bool is_mean = text->pooling == POOLING_MEAN;
-    struct encoder_rows rows = {.x = plan_embed_tokens(plan, tokens, &text->words, text->places)};
-    if (names->norm_before)
-        rows.h = plan_layernorm_replace(plan, rows.x, &text->norm_before, epsilon);
-    rows = encoder_plan(&text->encoder, plan, rows, tiles, is_mean);
-
+    const struct encoder_rows rows = text_plan_blocks(text, plan, tokens, tiles);
     struct tensor x = rows.x, h = rows.h;
-    if (is_mean)
+    if (text->pooling == POOLING_MEAN)
         x = plan_mean(plan, x, tiles, 0); // [sequences, width]
-    if (names->norm)
-        h = plan_layernorm_replace(plan, x, &text->norm, epsilon);
+    if (names_in(text)->norm)
+        h = plan_layernorm_replace(plan, x, &text->norm, text->encoder.norm_epsilon);
     if (text->projection_layers == 2)
         h = plan_linear(plan, h, &text->projection1,
                         &(struct plan_linear_options){.activation = ACTIVATION_GELU});

@@ -32,11 +32,18 @@ void text_load(struct text_tower *text, struct loader *loader);
 // is read from one.
 uint32_t text_first_token(const struct text_tower *text, uint32_t length);
 
-// Appends the forward pass.
+// Appends the forward pass up to the end of the blocks.
 //
 //   tokens  struct token, a row each
 //   tiles   attention tiles of the run
-//   out     [sequences, embedding_width] f32, unit length where is_unit
+//
+// Returns the rows that are read, [sequences, width]; [tokens, width] where their mean is taken.
+struct encoder_rows text_plan_blocks(const struct text_tower *text, struct plan *plan,
+                                     struct gpu_range tokens, struct gpu_range tiles);
+
+// Appends the whole forward pass.
+//
+//   out  [sequences, embedding_width] f32, unit length where is_unit
 void text_plan(const struct text_tower *text, struct plan *plan, struct gpu_range tokens,
                struct gpu_range tiles, struct gpu_range out);
 

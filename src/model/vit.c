@@ -272,11 +272,9 @@ void vit_load(struct vit *vit, struct loader *loader)
 
 // ---- forward pass ----------------------------------------------------------------------------
 
-void vit_plan(const struct vit *vit, struct plan *plan, struct gpu_range pixels,
-              struct gpu_range tiles, const struct vit_outputs *outputs)
+struct tensor vit_plan_blocks(const struct vit *vit, struct plan *plan, struct gpu_range pixels,
+                              struct gpu_range tiles)
 {
-    const float epsilon = vit->encoder.norm_epsilon;
-    const bool is_mean = vit->pooling == POOLING_MEAN;
     struct patchify_args patchify = {
         .image_size_px = vit->image_size_px,
         .patch_size_px = vit->patch_size_px,
@@ -292,11 +290,17 @@ void vit_plan(const struct vit *vit, struct plan *plan, struct gpu_range pixels,
     struct tensor h = plan_patchify(plan, pixels, vit->places, &patchify, &rows.x);
     plan_linear_add(plan, h, &vit->patch, rows.x); // [tokens, width]
     if (vit->has_norm_before)
-        plan_layernorm_replace(plan, rows.x, &vit->norm_before, epsilon);
-    struct tensor x = encoder_plan(&vit->encoder, plan, rows, tiles, is_mean).x;
-    if (is_mean)
+        plan_layernorm_replace(plan, rows.x, &vit->norm_before, vit->encoder.norm_epsilon);
+    return encoder_plan(&vit->encoder, plan, rows, tiles, vit->pooling == POOLING_MEAN).x;
+}
+
+void vit_plan(const struct vit *vit, struct plan *plan, struct gpu_range pixels,
+              struct gpu_range tiles, const struct vit_outputs *outputs)
+{
+    struct tensor x = vit_plan_blocks(vit, plan, pixels, tiles);
+    if (vit->pooling == POOLING_MEAN)
         x = plan_mean(plan, x, tiles, 1 + vit->register_count); // [sequences, width]
-    h = plan_layernorm_replace(plan, x, &vit->norm, epsilon);
+    struct tensor h = plan_layernorm_replace(plan, x, &vit->norm, vit->encoder.norm_epsilon);
     if (vit->class_count)
         plan_linear_out(plan, h, &vit->classifier, outputs->logits);
     if (vit->has_projection)

@@ -41,10 +41,16 @@ struct vit_outputs {
     struct gpu_range logits;     // [sequences, class_count] f32, where there is a classifier
 };
 
-// Appends the forward pass.
+// Appends the forward pass up to the end of the blocks, before the last norm.
 //
 //   pixels  [sequences, size, size, 3] u8
 //   tiles   attention tiles of the run
+//
+// Returns [CLS] rows, [sequences, width] f32; [tokens, width] where their mean is taken.
+struct tensor vit_plan_blocks(const struct vit *vit, struct plan *plan, struct gpu_range pixels,
+                              struct gpu_range tiles);
+
+// Appends the whole forward pass.
 void vit_plan(const struct vit *vit, struct plan *plan, struct gpu_range pixels,
               struct gpu_range tiles, const struct vit_outputs *outputs);
 

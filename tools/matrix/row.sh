@@ -130,6 +130,10 @@ test_in_chroot() { # root, build folder below the repository, log, -R or -L, reg
         ctest --test-dir "$folder" "$choice" "^($names)\$" -V --timeout 1800
 }
 
+# What stands for the towers in a row: their numbers, and that they have the same bits always.
+# shellcheck disable=SC2034 # for the rows
+tower_tests='test_towers|test_same_bits|test_same_bits_cli'
+
 # Runs tests of a build folder and prints a cell. The whole output is appended to LOG, where count_messages
 # finds what validation said.
 run_tests() { # build folder, log, regular expression of test names, environment settings...

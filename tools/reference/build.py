@@ -8,10 +8,12 @@ import json
 import os
 
 import timm
+import torch
 from open_clip.model import CustomTextCLIP
 from safetensors.torch import load_file
 
 HEAD_DIM = 64
+WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin", "model.safetensors", "pytorch_model.bin")
 
 
 def register_vit(name, **sizes):
@@ -38,10 +40,22 @@ def build(folder, **sizes):
     return CustomTextCLIP(**config)
 
 
+def read_weights(folder):
+    """Name -> float32 tensor, from the file that vkclip would take."""
+    path = next(path for path in (os.path.join(folder, name) for name in WEIGHTS) if os.path.exists(path))
+    if path.endswith(".safetensors"):
+        tensors = load_file(path)
+    else:
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        tensors = tensors.get("state_dict", tensors)
+    tensors = {name.removeprefix("module."): value.float() for name, value in tensors.items()}
+    tensors.pop("text.transformer.embeddings.position_ids", None)  # 0, 1, 2, ...
+    return tensors
+
+
 def load(folder):
     """The model of a folder with its weights as float32; sizes come from the tensors."""
-    tensors = load_file(os.path.join(folder, "open_clip_model.safetensors"))
-    tensors = {name: value.float() for name, value in tensors.items()}
+    tensors = read_weights(folder)
     width, _, patch, _ = tensors["visual.trunk.patch_embed.proj.weight"].shape
     depth = sum(name.endswith("attn.qkv.weight") for name in tensors)
     model = build(folder, patch_size=patch, embed_dim=width, depth=depth, num_heads=width // HEAD_DIM)

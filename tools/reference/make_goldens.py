@@ -1,8 +1,12 @@
 #!/usr/bin/env python3
-"""Runs open_clip itself and writes what vkclip is compared with into tests/golden.
+"""Runs open_clip itself and writes what vkclip is compared with into tests/golden or beside a model.
 
-    make_goldens.py demo               demo_model.json: pictures, texts, logits, layers of tools/demo/model
-    make_goldens.py full MODEL_DIR     full_model.json: BiomedCLIP's true shape, random weights
+    make_goldens.py beside MODEL_DIR TEXTS PICTURE...
+                                       vkclip_golden.json beside any model, for 'vkclip verify -m':
+                                       embeddings of pictures and of the lines of a file of texts
+    make_goldens.py demo               the same beside the demo model, and demo_published.inc
+    make_goldens.py full MODEL_DIR     full_model.json: BiomedCLIP's true shape, random weights;
+                                       full_layers.safetensors: what its layers give
     make_goldens.py tiny               tiny/: a small model as torch.save and as safetensors
     make_goldens.py verify             src/verify/small_model.inc: what 'vkclip verify' expects of both towers
     make_goldens.py tokens SIDE_FILES  tokens.json: texts, cleaned and as ids
@@ -41,6 +45,7 @@ DEMO = os.path.join(ROOT, "tools", "demo", "model")
 PICTURES = os.path.join(ROOT, "tools", "demo", "images")
 SEED, GOLDEN_RATIO = 0x76C11B, 0x9E3779B9
 FULL_TEXTS = (9, 11, 40)  # tokens
+PROMPT = "this is a photo of "
 DEMO_TEXTS = (
     "",
     "cells",
@@ -93,6 +98,10 @@ def versions():
     return {name: importlib.metadata.version(name) for name in names}
 
 
+def used_versions():
+    return ", ".join(f"{name} {version}" for name, version in versions().items())
+
+
 def digits(values):
     """float32 as decimals that give the same float32 back."""
     return [float(f"{v:.9g}") for v in np.asarray(values, dtype=np.float32).ravel().tolist()]
@@ -115,46 +124,49 @@ def write(path, value):
 
 
 class Layers:
-    """Hooks on every block: numbers of the CLS row of the first picture and the first text."""
+    """Hooks on every block: the CLS row of the first picture and of the last text."""
 
     def __init__(self, model):
-        self.image, self.text, self.hooks = [], [], []
+        self.rows, self.hooks = {"image": [], "text": []}, []
         for block in model.visual.trunk.blocks:
-            self.hooks.append(block.register_forward_hook(lambda m, i, o: self.note(self.image, o)))
+            self.hooks.append(block.register_forward_hook(lambda m, i, o: self.rows["image"].append(o[0, 0].clone())))
         for layer in model.text.transformer.encoder.layer:
-            self.hooks.append(layer.register_forward_hook(lambda m, i, o: self.note(self.text, o[0])))
+            self.hooks.append(layer.register_forward_hook(lambda m, i, o: self.rows["text"].append(o[0][-1, 0].clone())))
 
-    @staticmethod
-    def note(into, out):
-        row = out[0, 0].detach().numpy().astype(np.float64)
-        sampled = row[:: len(row) // 8]
-        into.append(digits([row.mean(), np.abs(row).max(), *sampled]))
-
-    def result(self):
+    def save(self, path, note):
+        """A matrix a tower, a row a block, as safetensors. One note: the writer shuffles several."""
         for hook in self.hooks:
             hook.remove()
-        layout = "a line a block: mean and largest magnitude of the CLS row, then its columns 0, w/8, 2w/8 ..."
-        return {"layers_layout": layout, "image_layers": self.image, "text_layers": self.text}
+        save_file({tower: torch.stack(rows) for tower, rows in self.rows.items()}, path, metadata={"note": note})
 
 
-def preprocess(config, names):
-    """open_clip's own transform; also the sha256 of the RGB bytes before the normalization."""
+def read_config(folder):
+    with open(os.path.join(folder, "open_clip_config.json"), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def own_pictures(*names):
+    return [os.path.join(PICTURES, name) for name in names]
+
+
+def preprocess(config, paths, folder):
+    """open_clip's own transform, and what a golden in this folder says of the pictures: paths from there, sha256 of
+    the RGB bytes before the normalization."""
     mean, std = config["preprocess_cfg"]["mean"], config["preprocess_cfg"]["std"]
     transform = image_transform(config["model_cfg"]["vision_cfg"]["image_size"], False, mean=mean, std=std)
     tensors, hashes = [], []
-    for name in names:
-        picture = Image.open(os.path.join(PICTURES, name))
+    for path in paths:
+        picture = Image.open(path)
         tensors.append(transform(picture))
         for step in transform.transforms[:3]:
             picture = step(picture)
         hashes.append(hashlib.sha256(np.asarray(picture).tobytes()).hexdigest())
-    return torch.stack(tensors), hashes
+    return torch.stack(tensors), {"pictures": [os.path.relpath(path, folder) for path in paths], "pixels_sha256": hashes}
 
 
 @torch.no_grad()
 def run(model, pixels, ids):
-    """Embeddings, logits and layers. A row of ids ends in zeros; every text runs in one padded batch."""
-    layers = Layers(model)
+    """Embeddings and logits. A row of ids ends in zeros; every text runs in one padded batch."""
     image = model.encode_image(pixels, normalize=True)
     text = model.encode_text(ids, normalize=True)
     logits = model.logit_scale.exp() * image @ text.T
@@ -167,20 +179,35 @@ def run(model, pixels, ids):
         "text_embeddings": rows(text),
         "logit_scale": digits(model.logit_scale.exp().detach())[0],
         "logits": rows(logits),
-        **layers.result(),
     }
 
 
+def beside(folder, texts, paths, script):
+    """Writes vkclip_golden.json, whose format tools/vkclip/golden_file.h describes."""
+    config = read_config(folder)
+    pixels, facts = preprocess(config, paths, folder)
+    ids = HFTokenizer(folder, context_length=config["model_cfg"]["text_cfg"]["context_length"])(list(texts))
+    golden = {"script": f"tools/reference/make_goldens.py {script}", "versions": versions(), **facts}
+    golden.update(texts=texts, ids=[[v for v in row if v] for row in ids.tolist()])
+    golden.update(run(build.load(folder), pixels, ids))
+    write(os.path.join(folder, "vkclip_golden.json"), golden)
+    return golden
+
+
 def demo():
-    with open(os.path.join(DEMO, "open_clip_config.json"), encoding="utf-8") as file:
-        config = json.load(file)
-    names = sorted(os.listdir(PICTURES))
-    pixels, hashes = preprocess(config, names)
-    ids = HFTokenizer(DEMO, context_length=config["model_cfg"]["text_cfg"]["context_length"])(list(DEMO_TEXTS))
-    golden = {"script": "tools/reference/make_goldens.py demo", "versions": versions(), "pictures": names}
-    golden.update(pixels_sha256=hashes, texts=DEMO_TEXTS, ids=[[v for v in row if v] for row in ids.tolist()])
-    golden.update(run(build.load(DEMO), pixels, ids))
-    write(os.path.join(GOLDEN, "demo_model.json"), golden)
+    golden = beside(DEMO, DEMO_TEXTS, own_pictures(*sorted(os.listdir(PICTURES))), "demo")
+    labels = [text for text in DEMO_TEXTS if text.startswith(PROMPT)]
+    columns = [DEMO_TEXTS.index(text) for text in labels]
+    probabilities = torch.tensor(golden["logits"])[:, columns].softmax(dim=-1)
+    weights = os.path.join(DEMO, "open_clip_model.safetensors")
+    lines = ["// Written by tools/reference/make_goldens.py demo, which ran open_clip itself:", f"// {used_versions()}"]
+    lines += [f".weights_bytes = {os.path.getsize(weights)},", f'.weights_sha256 = "{sha256(weights)}",']
+    lines += [f".picture_count = {len(probabilities)},", f".label_count = {len(labels)},", ".pictures = {"]
+    lines += [f'    "{os.path.basename(name)}",' for name in golden["pictures"]] + ["},", ".labels = {"]
+    lines += [f'    "{text.removeprefix(PROMPT)}",' for text in labels] + ["},", ".probabilities = {"]
+    lines += ["    {" + ", ".join(f"{value:.9g}" for value in row) + "}," for row in probabilities.tolist()] + ["},"]
+    with open(os.path.join(GOLDEN, "demo_published.inc"), "w", encoding="ascii") as file:
+        file.write("\n".join(lines) + "\n")
 
 
 def mix(word):
@@ -244,8 +271,7 @@ def sha256(path):
 def full(folder):
     with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as file:
         json.dump({"model_type": "bert", "vocab_size": 30522}, file)  # transformers' defaults are the true sizes
-    with open(os.path.join(folder, "open_clip_config.json"), encoding="utf-8") as file:
-        config = json.load(file)
+    config = read_config(folder)
     model = fill(build.build(folder))
     own = model.state_dict()
     for found in (
@@ -255,8 +281,7 @@ def full(folder):
         positions = found.pop("text.transformer.embeddings.position_ids")
         assert torch.equal(positions, torch.arange(512)[None]) and len(found) == 351
         assert all(torch.equal(value, own[name]) for name, value in found.items())
-    names = ["round_purple_dense.png", "spindle_pink_fibrous.png"]
-    pixels, hashes = preprocess(config, names)
+    pixels, facts = preprocess(config, own_pictures("round_purple_dense.png", "spindle_pink_fibrous.png"), GOLDEN)
     ids = torch.zeros(len(FULL_TEXTS), max(FULL_TEXTS), dtype=torch.int64)
     for row, count in enumerate(FULL_TEXTS):
         drawn = mix(np.arange(count, dtype=np.uint32) + np.uint32(1000 * (row + 1))) % 28890 + 5
@@ -264,8 +289,10 @@ def full(folder):
     golden = {"script": "tools/reference/make_goldens.py full", "versions": versions(), "seed": SEED}
     golden["parameters"] = sum(value.numel() for value in own.values())
     golden["sha256"] = {name: sha256(os.path.join(folder, name)) for name in ("model.safetensors", "model.bin")}
-    golden.update(pictures=names, pixels_sha256=hashes, ids=[[v for v in row if v] for row in ids.tolist()])
+    golden.update(facts, ids=[[v for v in row if v] for row in ids.tolist()])
+    layers = Layers(model)
     golden.update(run(model, pixels, ids))
+    layers.save(os.path.join(GOLDEN, "full_layers.safetensors"), f"{golden['script']}, {used_versions()}")
     write(os.path.join(GOLDEN, "full_model.json"), golden)
 
 
@@ -291,11 +318,10 @@ def tiny():
     wrapped = {"epoch": 3, "name": "tiny", "state_dict": OrderedDict(("module." + k, v) for k, v in state.items())}
     torch.save(wrapped, os.path.join(folder, "tiny.pt"))
     save_file({k: v.contiguous() for k, v in state.items()}, os.path.join(folder, "tiny.safetensors"))
-    names = sorted(os.listdir(PICTURES))[:2]
-    pixels, hashes = preprocess(config, names)
+    pixels, facts = preprocess(config, own_pictures(*sorted(os.listdir(PICTURES))[:2]), GOLDEN)
     ids = torch.tensor([[2, 5, 9, 10, 13, 3, 0, 0], [2, 11, 12, 1, 6, 7, 8, 3], [2, 3, 0, 0, 0, 0, 0, 0]])
-    golden = {"script": "tools/reference/make_goldens.py tiny", "versions": versions(), "pictures": names}
-    golden.update(pixels_sha256=hashes, ids=[[v for v in row if v] for row in ids.tolist()])
+    golden = {"script": "tools/reference/make_goldens.py tiny", "versions": versions(), **facts}
+    golden.update(ids=[[v for v in row if v] for row in ids.tolist()])
     golden.update(run(model, pixels, ids))
     write(os.path.join(GOLDEN, "tiny.json"), golden)
 
@@ -348,8 +374,7 @@ def verify():
         ids[row, :count] = torch.from_numpy(drawn)
     image = model.encode_image((pixels / 255 - mean) / std, normalize=True)
     text = model.encode_text(ids, normalize=True)
-    used = ", ".join(f"{name} {version}" for name, version in versions().items())
-    lines = ["// Written by tools/reference/make_goldens.py verify, which ran open_clip itself:", f"// {used}"]
+    lines = ["// Written by tools/reference/make_goldens.py verify, which ran open_clip itself:", f"// {used_versions()}"]
     lines += [f"#define SMALL_{name} {value}" for name, value in sizes.items()]
     lines += [f"static const uint32_t small_lengths[] = {{{', '.join(map(str, lengths))}}};"]
     lines += ["static const struct small_tensor small_tensors[] = {", *table, "};"]
@@ -388,7 +413,10 @@ def tokens(model_dir):
 
 def main():
     torch.set_num_threads(1)
-    if sys.argv[1:] == ["demo"]:
+    if sys.argv[1:2] == ["beside"] and len(sys.argv) >= 5:
+        with open(sys.argv[3], encoding="utf-8") as file:
+            beside(sys.argv[2], file.read().splitlines(), sys.argv[4:], "beside")
+    elif sys.argv[1:] == ["demo"]:
         demo()
     elif sys.argv[1:2] == ["full"] and len(sys.argv) == 3:
         full(sys.argv[2])

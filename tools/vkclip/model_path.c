@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "platform.h"
@@ -27,6 +28,26 @@ bool model_path_find(char *path, size_t capacity_bytes)
     struct stat facts;
     return platform_cache_home(home, sizeof home) &&
            join(path, capacity_bytes, "%s/vkclip/biomedclip", home) && stat(path, &facts) == 0;
+}
+
+static bool is_separator(char c)
+{
+#ifdef _WIN32
+    return c == '/' || c == '\\';
+#else
+    return c == '/';
+#endif
+}
+
+bool model_path_beside(const char *path, const char *name, char *out, size_t capacity_bytes)
+{
+    struct stat facts;
+    if (stat(path, &facts) == 0 && S_ISDIR(facts.st_mode))
+        return join(out, capacity_bytes, "%s/%s", path, name);
+    size_t directory_bytes = strlen(path);
+    while (directory_bytes > 0 && !is_separator(path[directory_bytes - 1]))
+        directory_bytes--;
+    return join(out, capacity_bytes, "%.*s%s", (int)directory_bytes, path, name);
 }
 
 bool cache_directory_find(char *path, size_t capacity_bytes)

@@ -75,6 +75,16 @@ enum exit_status report_out_of_memory(void)
     return STATUS_UNUSABLE;
 }
 
+bool report_fill(vkclip_error *err, vkclip_status status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    err->status = status;
+    vsnprintf(err->message, sizeof err->message, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
 static void write_log(void *user, vkclip_log_level level, const char *message)
 {
     (void)user;

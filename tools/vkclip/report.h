@@ -25,6 +25,10 @@ __attribute__((format(printf, 1, 2))) void report_remark(const char *format, ...
 enum exit_status report_failure(const vkclip_error *err);
 enum exit_status report_out_of_memory(void);
 
+// Fills an error as the library does, for the program's own. Returns false.
+__attribute__((format(printf, 3, 4))) bool report_fill(vkclip_error *err, vkclip_status status,
+                                                       const char *format, ...);
+
 // Where the library's messages go.
 extern const vkclip_log report_log;
 

@@ -1,7 +1,8 @@
-// verify.c: vkclip verify, whether a device computes right.
+// verify.c: vkclip verify, whether a device computes right, and a model on it.
 #include <math.h>
 
 #include "devices.h"
+#include "model_check.h"
 #include "model_path.h"
 #include "output.h"
 #include "progress.h"
@@ -13,24 +14,81 @@ static const char *boolean(bool value)
     return value ? "true" : "false";
 }
 
-static void add_check_json(struct text *text, const vkclip_check *check)
+struct verification {
+    struct session_options common;
+    const char *examples;
+    bool is_json;
+    vkclip_verify_report device;
+    struct model_report model; // of common.model, where there is one and the device passed
+    vkclip_error err;
+};
+
+// ---- JSON ------------------------------------------------------------------------------------
+
+// JSON has no infinity.
+static void add_number_json(struct text *text, const char *name, double value)
 {
-    text_add(text, "  {\"name\": \"%s\", \"precision\": \"%s\", \"cases\": %u, \"worst_case\": ",
-             check->name, session_precisions[check->precision], check->case_count);
-    text_add_json(text, check->worst_case);
-    // JSON has no infinity.
-    if (isfinite(check->worst))
-        text_add(text, ", \"worst\": %.9g", check->worst);
+    if (isfinite(value))
+        text_add(text, ", \"%s\": %.9g", name, value);
     else
-        text_add(text, ", \"worst\": null");
-    text_add(text, ", \"allowed\": %.9g, \"repeatable\": %s, \"contained\": %s, \"passed\": %s}",
-             check->allowed, boolean(check->is_repeatable), boolean(check->is_contained),
-             boolean(check->is_passed));
+        text_add(text, ", \"%s\": null", name);
 }
 
-static void print_json(struct text *text, const vkclip_verify_report *report,
-                       const vkclip_error *err)
+static void add_checks_json(struct text *text, const vkclip_check *checks, uint32_t count)
 {
+    for (uint32_t i = 0; i < count; i++) {
+        const vkclip_check *check = &checks[i];
+        text_add(text, "  {\"name\": \"%s\", \"precision\": \"%s\", \"cases\": %u, ", check->name,
+                 session_precisions[check->precision], check->case_count);
+        text_add(text, "\"worst_case\": ");
+        text_add_json(text, check->worst_case);
+        add_number_json(text, "worst", check->worst);
+        text_add(text, ", \"allowed\": %.9g, \"repeatable\": %s, \"contained\": %s, ",
+                 check->allowed, boolean(check->is_repeatable), boolean(check->is_contained));
+        text_add(text, "\"passed\": %s}%s\n", boolean(check->is_passed), i + 1 < count ? "," : "");
+    }
+}
+
+static void add_comparison_json(struct text *text, const char *precision,
+                                const struct published_comparison *comparison, bool is_last)
+{
+    for (uint32_t picture = 0; picture < published.picture_count; picture++)
+        for (uint32_t label = 0; label < published.label_count; label++) {
+            bool is_end = is_last && picture + 1 == published.picture_count &&
+                          label + 1 == published.label_count;
+            text_add(text, "  {\"precision\": \"%s\", \"picture\": \"%s\", \"label\": \"%s\"",
+                     precision, published.pictures[picture], published.labels[label]);
+            add_number_json(text, "published", published.probabilities[picture][label]);
+            add_number_json(text, "ours", comparison->ours[picture][label]);
+            add_number_json(text, "log_difference", comparison->differences[picture][label]);
+            text_add(text, "}%s\n", is_end ? "" : ",");
+        }
+}
+
+static void add_model_json(struct text *text, const struct verification *verification)
+{
+    const struct model_report *model = &verification->model;
+    text_add(text, ",\n \"model\": {\"path\": ");
+    text_add_json(text, verification->common.model);
+    text_add(text, ", \"against\": ");
+    text_add_json(text, model->against);
+    text_add(text, ", \"checks\": [\n");
+    add_checks_json(text, model->checks, model->check_count);
+    text_add(text, " ]");
+    if (model->is_published) {
+        text_add(text, ", \"probabilities\": [\n");
+        for (uint32_t i = 0; i < model->check_count; i++)
+            add_comparison_json(text, session_precisions[model->checks[i].precision],
+                                &model->comparisons[i], i + 1 == model->check_count);
+        text_add(text, " ]");
+    }
+    text_add(text, "}");
+}
+
+static void print_json(struct text *text, const struct verification *verification)
+{
+    const vkclip_verify_report *device = &verification->device;
+    const vkclip_error *err = &verification->err;
     text_add(text, "{\"vkclip\": \"%s\", \"passed\": %s, \"error\": ", vkclip_version(),
              boolean(err->status == VKCLIP_OK));
     if (err->status == VKCLIP_OK)
@@ -38,26 +96,23 @@ static void print_json(struct text *text, const vkclip_verify_report *report,
     else
         text_add_json(text, err->message);
     text_add(text, ",\n \"device\": {");
-    devices_add_json(text, &report->device);
+    devices_add_json(text, &device->device);
     text_add(text, "},\n \"checks\": [\n");
-    for (uint32_t i = 0; i < report->check_count; i++) {
-        add_check_json(text, &report->checks[i]);
-        text_add(text, i + 1 < report->check_count ? ",\n" : "\n");
-    }
-    text_add(text, " ]}\n");
+    add_checks_json(text, device->checks, device->check_count);
+    text_add(text, " ]");
+    if (verification->common.model)
+        add_model_json(text, verification);
+    text_add(text, "}\n");
 }
 
-static void print_table(struct text *text, const vkclip_verify_report *report,
-                        const vkclip_error *err)
+// ---- tables ----------------------------------------------------------------------------------
+
+static void add_checks(struct text *text, const char *what, const vkclip_check *checks,
+                       uint32_t count)
 {
-    (void)err; // is reported on standard error
-    text_add_plain(text, report->device.name);
-    text_add(text, ", ");
-    text_add_plain(text, report->device.driver);
-    text_add(text, ", Vulkan %s, vkclip %s\n\n", report->device.api, vkclip_version());
-    text_add(text, "      %-26s  %5s  %9s  %9s\n", "kernel or tower", "cases", "worst", "allowed");
-    for (uint32_t i = 0; i < report->check_count; i++) {
-        const vkclip_check *check = &report->checks[i];
+    text_add(text, "\n      %-26s  %5s  %9s  %9s\n", what, "cases", "worst", "allowed");
+    for (uint32_t i = 0; i < count; i++) {
+        const vkclip_check *check = &checks[i];
         text_add(text, "%s  %-26s  %5u  %9.1e  %9.1e  %s", session_precisions[check->precision],
                  check->name, check->case_count, check->worst, check->allowed,
                  check->is_passed ? "PASS" : "FAIL");
@@ -69,6 +124,44 @@ static void print_table(struct text *text, const vkclip_verify_report *report,
     }
 }
 
+static void add_comparison(struct text *text, const char *precision,
+                           const struct published_comparison *comparison)
+{
+    text_add(text, "\n%-4s  %-44s  %11s  %11s  %10s\n", precision, "probability of", "published",
+             "ours", "ln ratio");
+    for (uint32_t picture = 0; picture < published.picture_count; picture++) {
+        text_add(text, "%s\n", published.pictures[picture]);
+        for (uint32_t label = 0; label < published.label_count; label++)
+            text_add(text, "      %-44s  %11.5e  %11.5e  %+10.4f\n", published.labels[label],
+                     published.probabilities[picture][label], comparison->ours[picture][label],
+                     comparison->differences[picture][label]);
+    }
+}
+
+static void print_tables(struct text *text, const struct verification *verification)
+{
+    const vkclip_verify_report *device = &verification->device;
+    const struct model_report *model = &verification->model;
+    text_add_plain(text, device->device.name);
+    text_add(text, ", ");
+    text_add_plain(text, device->device.driver);
+    text_add(text, ", Vulkan %s, vkclip %s\n", device->device.api, vkclip_version());
+    add_checks(text, "kernel or tower", device->checks, device->check_count);
+    if (model->check_count == 0)
+        return;
+    text_add(text, "\n");
+    text_add_plain(text, verification->common.model);
+    text_add(text, " against ");
+    text_add_plain(text, model->against);
+    text_add(text, "\n");
+    add_checks(text, model->is_published ? "" : "tower", model->checks, model->check_count);
+    for (uint32_t i = 0; model->is_published && i < model->check_count; i++)
+        add_comparison(text, session_precisions[model->checks[i].precision],
+                       &model->comparisons[i]);
+}
+
+// ---- the command -----------------------------------------------------------------------------
+
 static void show(void *user, uint32_t done, uint32_t total)
 {
     (void)user;
@@ -78,61 +171,94 @@ static void show(void *user, uint32_t done, uint32_t total)
         progress_show(done);
 }
 
-static enum exit_status verify(const struct session_options *common, bool is_json)
+// Checks the device, and then the model in the precisions that the device has.
+static void check(struct verification *verification)
 {
     char cache[4096];
-    vkclip_verify_report report;
-    vkclip_error err = {0};
-    vkclip_verify(
-        &(vkclip_verify_params){
-            .device = common->device,
-            .precision = (vkclip_precision)common->precision,
-            .cache_directory = cache_directory_find(cache, sizeof cache) ? cache : NULL,
-            .log = report_log,
-            .progress = show,
-        },
-        &report, &err);
+    const struct session_options *common = &verification->common;
+    const vkclip_verify_params params = {
+        .device = common->device,
+        .precision = (vkclip_precision)common->precision,
+        .cache_directory = cache_directory_find(cache, sizeof cache) ? cache : NULL,
+        .log = report_log,
+        .progress = show,
+    };
+    bool is_sound = vkclip_verify(&params, &verification->device, &verification->err);
     progress_hide();
-    if (report.check_count > 0) {
+    if (!is_sound || !common->model)
+        return;
+    struct model_check_params model = {
+        .model = common->model,
+        .examples = verification->examples,
+        .device = common->device,
+        .cache_directory = params.cache_directory,
+        .precisions = {VKCLIP_PRECISION_FP32, VKCLIP_PRECISION_FP16},
+        .precision_count = verification->device.device.has_fp16_storage ? 2 : 1,
+    };
+    if (params.precision != VKCLIP_PRECISION_DEFAULT) {
+        model.precisions[0] = params.precision;
+        model.precision_count = 1;
+    }
+    model_check(&model, &verification->model, &verification->err);
+}
+
+static enum exit_status verify(struct verification *verification)
+{
+    const vkclip_error *err = &verification->err;
+    check(verification);
+    if (verification->device.check_count > 0) {
         struct text text = {0};
-        (is_json ? print_json : print_table)(&text, &report, &err);
+        (verification->is_json ? print_json : print_tables)(&text, verification);
         output_write(&text);
     }
-    if (err.status == VKCLIP_OK)
+    if (err->status == VKCLIP_OK)
         return STATUS_FINE;
-    enum exit_status status = report_failure(&err);
-    if (err.status == VKCLIP_ERROR_DEVICE)
+    enum exit_status status = report_failure(err);
+    if (err->status == VKCLIP_ERROR_DEVICE)
         session_hint_devices();
-    return err.status == VKCLIP_ERROR_NUMBERS ? STATUS_INPUT : status;
+    return err->status == VKCLIP_ERROR_NUMBERS ? STATUS_INPUT : status;
 }
 
 static enum exit_status run(const struct command *command, int count, char **arguments)
 {
-    struct session_options common = {0};
-    bool is_json = false;
+    static struct verification verification; // too large for the stack
+    struct session_options *common = &verification.common;
     const struct option options[] = {
-        SESSION_DEVICE_OPTION(common),
+        {.name = "model",
+         .letter = 'm',
+         .argument = "MODEL",
+         .string = &common->model,
+         .help = "check this model as well: a directory or weights file"},
+        {.name = "examples",
+         .argument = "DIR",
+         .string = &verification.examples,
+         .help = "the example pictures published with BiomedCLIP"},
+        SESSION_DEVICE_OPTION(*common),
         {.name = "precision",
          .argument = "PRECISION",
-         .number = &common.precision,
+         .number = &common->precision,
          .choices = session_precisions,
          .help = "auto, fp32 or fp16; auto is both where the device stores fp16"},
-        {.name = "json", .flag = &is_json, .help = "print one JSON object, to send in"},
-        SESSION_REPORT_OPTIONS(common),
+        {.name = "json",
+         .flag = &verification.is_json,
+         .help = "print one JSON object, to send in"},
+        SESSION_REPORT_OPTIONS(*common),
     };
     enum exit_status status;
     if (!options_parse(command, options, COUNT(options), &count, arguments, &status))
         return status;
-    if (!session_check_options(command, &common))
+    if (!session_check_options(command, common))
         return STATUS_USAGE;
     if (count > 0)
         return options_refuse(command, "'%s' is not expected here", arguments[0]);
-    return verify(&common, is_json);
+    if (verification.examples && !common->model)
+        return options_refuse(command, "--examples needs -m, the published model");
+    return verify(&verification);
 }
 
 const struct command verify_command = {
     .name = "verify",
-    .usage = "[-d DEVICE] [--json]",
+    .usage = "[-m MODEL [--examples DIR]] [-d DEVICE] [--json]",
     .summary = "Checks that a device computes right.",
     .notes =
         "Runs every kernel that the device would be given against arithmetic in double precision,\n"
@@ -143,9 +269,16 @@ const struct command verify_command = {
         "other commands refuse it in that precision unless --force is given or verify passes "
         "again.\n"
         "\n"
-        "exit status: 0 all passed, 1 some failed, 3 no usable device, 4 the device was lost\n",
+        "With -m a model is checked too, on the device that passed: its towers against what the\n"
+        "reference computed, which vkclip_golden.json beside the model holds; or with --examples,\n"
+        "for the published weights of BiomedCLIP alone, the 81 probabilities that its authors\n"
+        "printed for their nine example pictures. Logarithms may differ by 0.05.\n"
+        "\n"
+        "exit status: 0 all passed, 1 some failed, 3 no usable device or model, 4 the device was "
+        "lost\n",
     .examples = "  vkclip verify\n"
                 "  vkclip verify -d 1 --precision fp16\n"
+                "  vkclip verify -m tools/demo/model\n"
                 "  vkclip verify --json > verify.json\n",
     .run = run,
 };

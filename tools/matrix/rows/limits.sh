@@ -18,7 +18,7 @@ for profile in tests/layer/profiles/*.txt; do
     line "$(sed -n 's/^name  *//p' "$profile")" proof=ran \
         versions="as Mesa $(package_version mesa-vulkan-drivers)" \
         kernels="$(run_tests "$native" "$out/tests.log" test_kernels "${settings[@]}")" \
-        towers="$(run_tests "$native" "$out/tests.log" test_towers "${settings[@]}")" \
+        towers="$(run_tests "$native" "$out/tests.log" "$tower_tests" "${settings[@]}")" \
         demo="$(run_demo "$out/tests.log" env "${settings[@]}" "$native/vkclip")" \
         note="$enforced: each limit broken once on purpose"
 done

@@ -13,7 +13,7 @@ validation_layer "$native/vkclip" "${settings[@]}"
 
 rm -f "$out/tests.log"
 kernels=$(run_tests "$native" "$out/tests.log" test_kernels "${settings[@]}")
-towers=$(run_tests "$native" "$out/tests.log" test_towers "${settings[@]}")
+towers=$(run_tests "$native" "$out/tests.log" "$tower_tests" "${settings[@]}")
 demo=$(run_demo "$out/tests.log" env "${settings[@]}" "$native/vkclip")
 line "SwiftShader" proof=ran versions="chromium-common $(chromium_version), layer $(layer_version "$layer")" \
     kernels="$kernels" towers="$towers" demo="$demo" messages="$(count_messages "$out/tests.log")" note="fp32 tier"

@@ -46,7 +46,7 @@ validate() { # name, mode of validation...
     rm -f "$log"
     line "llvmpipe, $name validation" proof=ran versions="layer $(layer_version "$layer")" \
         kernels="$(run_tests "$native" "$log" test_kernels "${environment[@]}")" \
-        towers="$(run_tests "$native" "$log" test_towers "${environment[@]}")" \
+        towers="$(run_tests "$native" "$log" "$tower_tests" "${environment[@]}")" \
         demo="$(run_tests "$native" "$log" test_cli_device "${environment[@]}")" \
         messages="$(count_messages "$log")"
 }
