@@ -1,42 +1,35 @@
 #!/usr/bin/env python3
-"""Compares vkclip's token ids with those of open_clip's HFTokenizer, or of transformers' tokenizer.
+"""Compares vkclip's token ids with those of open_clip's HFTokenizer.
 
     compare_tokens.py LIBRARY MODEL_DIR [STRINGS [SEED]]
 
-LIBRARY is build/libvkclip.so; MODEL_DIR holds vocab.txt and tokenizer.json. Every code point is tried alone
-and between two letters, then STRINGS (100,000) generated texts. Where MODEL_DIR has no open_clip_config.json,
-texts go to transformers' tokenizer as they are; else they are cleaned first as open_clip does it. ftfy's mojibake repair, which vkclip leaves
-out, is switched off. What remains is counted by cause: "version" when the text holds, literally or as a
-numeric entity, a character that already differed on its own, which a newer Unicode put into another
-category than the tokenizers library has; "other" is a fault. Exits 1 when there is one.
-Needs open_clip 2.23.0, transformers 4.35.2, tokenizers 0.15, ftfy 6.
+LIBRARY is build/libvkclip.so; MODEL_DIR is as published: vocab.txt, tokenizer.json or both, and the side
+files of either. Tried are STRINGS (100,000) mixed texts, some with wrong bytes; as many with mojibake;
+20,000 sentences, and as many misread; every code point but zero, alone and between two letters. vkclip reads
+vocab.txt alone and tokenizer.json alone, where they are. Since most of what is rare is [UNK] either way, all
+is done once more with a vocabulary of single characters, which shows what became of each. Prints how many
+texts differ; exits 1 when one does. Needs open_clip 2.23.0, transformers 4.35.2, tokenizers 0.15.0, ftfy
+6.3.1, Python 3.11.
 """
 import ctypes
-import html
-import html.entities
+import importlib.metadata
 import os
-import random
-import re
+import platform
+import shutil
 import sys
+import tempfile
+import unicodedata
 
-import ftfy
-from transformers import AutoTokenizer
+import numpy as np
+from open_clip.tokenizer import HFTokenizer
+
+from texts import Texts, as_read
 
 CONTEXT = 256
 BATCH = 5000
+SENTENCES = 20000
 SIDE_FILES = 0
-BLOCKS = (
-    [(0x20, 0x7F)] * 6
-    + [(0xA0, 0x250)] * 3
-    + [(0x250, 0x530), (0x590, 0x780), (0x900, 0x1000), (0x1100, 0x1200), (0x1D00, 0x2070), (0x2070, 0x3040)]
-    + [(0x3040, 0x3400), (0x3400, 0xA000), (0xA000, 0xD7A4), (0xE000, 0xFB00), (0xFB00, 0x10000)]
-    + [(0x10000, 0x12000), (0x1D100, 0x1D800), (0x1F000, 0x1FB00), (0x20000, 0x30000), (1, 0x110000)]
-)
-SPACES = "\t\n\r\v\f \x1c\x1f\x85\xa0\u1680\u2003\u2028\u2029\u202f\u205f\u3000\u200b\u180e"
-CONTROLS = "\x01\x1b\x7f\x80\x93\x9f\xad\u200d\u200f\u202e\u2060\u206a\ufeff\ufff9\ufffc\ufffd\ufffe"
-SIGNS = "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u02bc'\"<>&;#\u037e\uff06\uff1b\u2026-/."
-LETTERS = "ﬁﬀﬅŉǆĲİıßẞſςΣKÅµϑ½①™\uff76\uff9e\u1112\u1161\u11ab\uac00가肺\uf900"
-SPECIAL = ("[CLS]", "[SEP]", "[MASK]", "[PAD]", "[UNK]", "[cls]", "[CLS", "[[CLS]]", "[MAS\u212a]", "&#91;CLS]")
+FOR_REFERENCE = ("config.json", "tokenizer_config.json", "special_tokens_map.json")
 
 
 class Vkclip:
@@ -46,110 +39,90 @@ class Vkclip:
         self.model = ctypes.c_void_p(self.library.vkclip_model_open(model_dir.encode(), SIDE_FILES, None, None))
         if not self.model:
             sys.exit(f"{library} cannot open {model_dir}")
-        self.ids, self.count = (ctypes.c_int32 * CONTEXT)(), ctypes.c_uint32()
-
-    def __call__(self, text):
-        if not self.library.vkclip_tokenize(
-            self.model, text.encode(), self.ids, CONTEXT, ctypes.byref(self.count), None
-        ):
-            sys.exit(f"vkclip_tokenize fails on {text!r}")
-        return self.ids[: self.count.value]
-
-
-class OpenClip:
-    """HFTokenizer with clean="whitespace", but for ftfy's fix_encoding."""
-
-    def __init__(self, model_dir):
-        self.tokenizer = AutoTokenizer.from_pretrained(model_dir)
-
-    def clean(self, text):
-        text = html.unescape(html.unescape(ftfy.fix_text(text, fix_encoding=False)))
-        return re.sub(r"\s+", " ", text.strip()).strip()
 
     def __call__(self, texts):
-        return self.tokenizer([self.clean(text) for text in texts], max_length=CONTEXT, truncation=True).input_ids
+        ids, count = np.zeros((len(texts), CONTEXT), dtype=np.int32), ctypes.c_uint32()
+        for i, text in enumerate(texts):
+            row = ctypes.c_void_p(ids.ctypes.data + i * ids.strides[0])
+            if not self.library.vkclip_tokenize(self.model, text, row, CONTEXT, ctypes.byref(count), None):
+                sys.exit(f"vkclip_tokenize fails on {text!r}")
+        return ids
 
 
-class Transformers(OpenClip):
-    def clean(self, text):
-        return text
+def copy(names, from_dir, to_dir):
+    """Those of the files that are there."""
+    os.mkdir(to_dir)
+    for name in names:
+        if os.path.exists(os.path.join(from_dir, name)):
+            shutil.copy(os.path.join(from_dir, name), to_dir)
+    return to_dir
 
 
-def differing(texts, vkclip, open_clip):
-    found = []
-    for first in range(0, len(texts), BATCH):
-        batch = texts[first : first + BATCH]
-        found += [text for text, want in zip(batch, open_clip(batch)) if vkclip(text) != want]
-    return found
+def letters(model_dir, to_dir):
+    """A model directory whose vocabulary is the special tokens, then single characters."""
+    copy(FOR_REFERENCE + ("open_clip_config.json",), model_dir, to_dir)
+    points = [*range(0x21, 0x3100), *range(0x4E00, 0x4F00), *range(0xAC00, 0xAD00), *range(0xF8FF, 0xFFFE)]
+    points += [*range(0x10400, 0x10450), *range(0x1D400, 0x1D800), *range(0x1F000, 0x1FB00), *range(0xE0000, 0xE0080)]
+    chars = [chr(point) for point in points if unicodedata.category(chr(point)) not in ("Cc", "Zs", "Zl", "Zp")]
+    with open(os.path.join(to_dir, "vocab.txt"), "w", encoding="utf-8", newline="\n") as file:
+        for token in ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *chars, *("##" + char for char in chars)]:
+            file.write(token + "\n")
+    return to_dir
 
 
-class Generator:
-    def __init__(self, seed, words):
-        self.random = random.Random(seed)
-        self.words = words
-        self.names = sorted(html.entities.html5)
+class Comparison:
+    def __init__(self, name, reference_dir, vkclips):
+        self.name, self.vkclips = name, vkclips
+        self.reference = HFTokenizer(reference_dir, context_length=CONTEXT)
+        self.texts = self.differing = 0
 
-    def character(self):
-        while True:
-            point = self.random.randrange(*self.random.choice(BLOCKS))
-            if not 0xD800 <= point < 0xE000:
-                return chr(point)
-
-    def entity(self):
-        choice = self.random.choice
-        name = choice(self.names)
-        number = choice([self.random.randrange(0x110000), self.random.randrange(300), ord(choice("&;#amp<"))])
-        text = "&" + choice([name, name.rstrip(";"), name.upper(), f"#{number};", f"#x{number:x}", "", "#", "#x;"])
-        if self.random.random() < 0.3:
-            text = text.replace("&", choice(["&amp;", "&#38;", "&amp;amp;", "\uff06"]), 1)
-        if self.random.random() < 0.1:
-            cut = self.random.randrange(1, len(text) + 1)
-            text = text[:cut] + choice(CONTROLS + "\u0301") + text[cut:]
-        return text
-
-    def piece(self):
-        choice, count = self.random.choice, self.random.randrange
-        return choice(
-            (
-                lambda: choice(self.words),
-                lambda: choice(self.words).upper(),
-                lambda: choice(self.words) + choice(self.words).lstrip("#"),
-                lambda: "".join(self.character() for _ in range(count(1, 8))),
-                lambda: choice("aeiounsAEO\u03b1\u0438か") + "".join(chr(count(0x300, 0x370)) for _ in range(count(6))),
-                lambda: choice(SPACES) * count(1, 3),
-                lambda: choice(CONTROLS + SIGNS + LETTERS),
-                lambda: choice(SPECIAL),
-                self.entity,
-                self.entity,
-                lambda: "\x1b[" + "".join(choice("013;\u0661") for _ in range(count(5))) + choice("mKA é"),
-                lambda: choice("aé肺") * choice([99, 100, 101]) if self.random.random() < 0.2 else " ",
-            )
-        )()
-
-    def text(self):
-        count = self.random.choice([1, 2, 3, 5, 8, 15, 40])
-        return "".join(self.piece() for _ in range(count)).replace("\0", "")
+    def run(self, what, texts):
+        found = []
+        for first in range(0, len(texts), BATCH):
+            batch = texts[first : first + BATCH]
+            want = self.reference([as_read(text) for text in batch]).numpy()
+            wrong = np.any([np.any(vkclip(batch) != want, axis=1) for vkclip in self.vkclips], axis=0)
+            found += [batch[i] for i in np.nonzero(wrong)[0]]
+        print(f"{self.name}: {what}: {len(found)} of {len(texts)} differ", flush=True)
+        for text in found[:10]:
+            print("   ", ascii(as_read(text)))
+        self.texts += len(texts)
+        self.differing += len(found)
 
 
 def main():
     if not 3 <= len(sys.argv) <= 5:
         sys.exit(__doc__)
     strings, seed = [int(argument) for argument in (sys.argv[3:] + ["100000", "1"][len(sys.argv) - 3 :])]
-    has_open_clip = os.path.exists(os.path.join(sys.argv[2], "open_clip_config.json"))
-    vkclip, open_clip = Vkclip(sys.argv[1], sys.argv[2]), (OpenClip if has_open_clip else Transformers)(sys.argv[2])
+    library, model_dir = sys.argv[1:3]
+    names = ("open_clip_torch", "transformers", "tokenizers", "ftfy")
+    print(*(f"{name} {importlib.metadata.version(name)}" for name in names), "Python", platform.python_version())
 
-    points = [chr(point) for point in range(1, 0x110000) if not 0xD800 <= point < 0xE000]
-    newer = set(differing(points, vkclip, open_clip))
-    newer |= {text[1] for text in differing(["a" + point + "b" for point in points], vkclip, open_clip)}
-    print(f"{len(points)} code points, alone and between letters: {len(newer)} differ", flush=True)
-
-    generator = Generator(seed, list(open_clip.tokenizer.get_vocab()))
-    found = differing([generator.text() for _ in range(strings)], vkclip, open_clip)
-    other = [text for text in found if not newer & set(text + html.unescape(html.unescape(open_clip.clean(text))))]
-    print(f"{strings} texts: {len(found) - len(other)} differ by version, {len(other)} otherwise")
-    for text in other[:20]:
-        print(ascii(text))
-    sys.exit(1 if other else 0)
+    with tempfile.TemporaryDirectory() as work:
+        parts = [copy((name, "open_clip_config.json"), model_dir, os.path.join(work, name))
+                 for name in ("vocab.txt", "tokenizer.json") if os.path.exists(os.path.join(model_dir, name))]
+        single = letters(model_dir, os.path.join(work, "letters"))
+        comparisons = [
+            Comparison("published vocabulary", model_dir, [Vkclip(library, part) for part in parts]),
+            Comparison("single characters", single, [Vkclip(library, single)]),
+        ]
+        generated = Texts(seed, comparisons[0].reference.tokenizer.get_vocab())
+        points = [chr(point).encode() for point in range(1, 0x110000) if not 0xD800 <= point < 0xE000]
+        sentences = [generated.sentence() for _ in range(SENTENCES)]
+        groups = (
+            ("mixed texts", [generated.mixed() for _ in range(strings)]),
+            ("texts with mojibake", [generated.mojibake() for _ in range(strings)]),
+            ("sentences", [sentence.encode() for sentence in sentences]),
+            ("sentences misread", [generated.misread(sentence).encode() for sentence in sentences]),
+            ("code points alone", points),
+            ("code points between letters", [b"a" + point + b"b" for point in points]),
+        )
+        for comparison in comparisons:
+            for what, texts in groups:
+                comparison.run(what, [text.replace(b"\0", b"") for text in texts])
+    differing = sum(comparison.differing for comparison in comparisons)
+    print(f"{sum(comparison.texts for comparison in comparisons)} comparisons, {differing} differ")
+    sys.exit(1 if differing else 0)
 
 
 if __name__ == "__main__":
