@@ -47,7 +47,7 @@ run_there() { # file of statistics, arguments...
 # The device as the program sees it: name, driver, limits, and the precisions it has.
 describe() { # part
     local said
-    said=$(run_there "$1.tsv" devices --json 2>"$out/$1.log")
+    said=$(run_there "$1.tsv" devices --json 2>"$out/$1.log") || return
     echo "$said" >>"$out/$1.log"
     python3 -c '
 import json, sys

@@ -3,8 +3,8 @@
 . tools/matrix/null_hardware.sh
 
 prepare amd64 libfreedreno_noop_drm_shim.so freedreno
-# A lane of attention holds 128 floats. The first Adrenos of their generation have 192 registers a lane, and their
-# compiler uses them for what it loads ahead.
+# A lane of attention holds 128 floats, and what it loads. For the first Adrenos of the 600s the compiler runs out of
+# 192 registers, for later ones it does not.
 for part in 618 630; do
     try_device $part fp32-attention FD_GPU_ID=$part
 done
