@@ -194,20 +194,27 @@ VKCLIP_API bool vkclip_tokenize(const vkclip_model *model, const char *text, int
 
 // ---- images --------------------------------------------------------------------------------
 
-// What becomes of greyscale of more than 8 bits, PNG or PNM, before it is resized. Other images
-// have no window.
+// What becomes of greyscale of more than 8 bits, PNG or PNM, and of any greyscale of a DICOM file,
+// before it is resized. Other images have no window. In DICOM, values are the rescaled ones
+// (Rescale Slope and Intercept), Hounsfield units in CT, and MONOCHROME1 is inverted afterwards.
 typedef enum vkclip_window {
-    VKCLIP_WINDOW_NONE, // as in the reference: values above 255 become white, most of an X-ray
+    // As in the reference: values above 255 become white, most of an X-ray. Of DICOM, which the
+    // reference does not read: the file's first window; where it has none, plain values of 8 bits
+    // as they are, others from the least to the greatest of the frame.
+    VKCLIP_WINDOW_NONE,
     // DICOM's linear window: ((value - (center - 0.5)) / (width - 1) + 0.5) * 255, rounded, where
     // that is within 0 .. 255, else black or white. Source: DICOM PS3.3, C.11.2.1.2.1.
     VKCLIP_WINDOW_LINEAR,
     // The same from the 0.5th to the 99.5th percentile of the image's values: the smallest values
-    // that 0.5 % and 99.5 % of its pixels do not exceed become 0 and 255.
+    // that 0.5 % and 99.5 % of its pixels, DICOM's padding aside, do not exceed become 0 and 255.
     VKCLIP_WINDOW_AUTO,
 } vkclip_window;
 
-// An encoded image (JPEG, PNG, BMP, GIF, TGA, PNM), and how to read it. What is zero is read as the
-// reference reads it.
+// Whether this build reads DICOM: it does where DCMTK was found.
+VKCLIP_API bool vkclip_reads_dicom(void);
+
+// An encoded image (JPEG, PNG, BMP, GIF, TGA, PNM, DICOM), and how to read it. What is zero is read
+// as the reference reads it.
 typedef struct vkclip_image {
     const char *path;  // the file; where there are bytes, what to call them in errors
     const void *bytes; // [byte_count] caller's; NULL: read the file
@@ -219,6 +226,7 @@ typedef struct vkclip_image {
     bool applies_exif;
     vkclip_window window;
     double window_center, window_width; // of VKCLIP_WINDOW_LINEAR; a width is 1 or more
+    uint32_t frame;                     // which of a DICOM file, from 1 on; 0 is the first as well
     vkclip_log log;                     // told when values become white for want of a window
 } vkclip_image;
 

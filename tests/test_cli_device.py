@@ -60,7 +60,9 @@ def d09_a_pipeline_cache_that_is_not_ours_is_done_without(tmp):
     line = ("classify", "-v", "-l", "round cells", IMAGES[0])
     cached = {"XDG_CACHE_HOME": str(tmp)}
     want = fine(*line, env=cached).out
-    path = next(tmp.glob("vkclip/pipelines-*"))
+    path = next(tmp.glob("vkclip/pipelines-*"), None)
+    if not path:
+        raise Skip("the driver gives no pipeline cache")
     good = path.read_bytes()
     assert b".bin: loaded" in fine(*line, env=cached).err
 

@@ -149,10 +149,12 @@ static bool write_cache(const char *path, const unsigned char *payload, size_t c
 
 void gpu_cache_save(struct gpu *gpu, const char *directory)
 {
+    // Less than a header is no cache: llvmpipe of Mesa 26.2.6 gives 20 bytes.
     size_t count = 0;
     if (!directory || !gpu->cache || gpu->lost.status ||
         gpu->vk.vkGetPipelineCacheData(gpu->device, gpu->cache, &count, NULL) != VK_SUCCESS ||
-        count == 0 || count > MAX_CACHE_BYTES || count == gpu->cache_loaded_bytes)
+        count < sizeof(VkPipelineCacheHeaderVersionOne) || count > MAX_CACHE_BYTES ||
+        count == gpu->cache_loaded_bytes)
         return;
     unsigned char *payload = malloc(count);
     char path[4096];

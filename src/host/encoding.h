@@ -28,8 +28,8 @@ void encoding_put(struct encoding *encoding, int32_t id);
 
 bool encoding_is_full(const struct encoding *encoding);
 
-// Reads the next line, since no tokenizer looks across a line end. Returns false after the last,
-// and as soon as no id fits any more.
+// Reads the next line, which no step looks beyond but the repair of mojibake, seen to by
+// text_clean.h. Returns false after the last, and as soon as no id fits any more.
 bool encoding_next_line(struct encoding *encoding);
 
 // Writes the id that ends a text, frees the lines. is_broken: the tokenizer ran out of memory.

@@ -36,11 +36,11 @@ static const struct signature signatures[] = {
     {"PNM", SIGNATURE(0, "P6"), .decode = image_decode_pnm},
     {"PNG with a damaged signature (text-mode transfer?)", SIGNATURE(1, "PNG")},
     {"WebP", SIGNATURE(8, "WEBP")},
+    {"DICOM", SIGNATURE(128, "DICM"), .decode = image_decode_dicom}, // may begin as a TIFF
     {"TIFF", SIGNATURE(0, "II*\0")},
     {"TIFF", SIGNATURE(0, "MM\0*")},
     {"BigTIFF", SIGNATURE(0, "II+\0")},
     {"BigTIFF", SIGNATURE(0, "MM\0+")},
-    {"DICOM", SIGNATURE(128, "DICM")},
     {"AVIF", SIGNATURE(4, "ftypavif")},
     {"HEIC", SIGNATURE(4, "ftyphei")},
     {"HEIC", SIGNATURE(4, "ftypmif1")},
@@ -162,6 +162,11 @@ static bool decode(struct image *image, const struct image_source *source, vkcli
     if (signature && !signature->decode)
         return fail(err, VKCLIP_ERROR_FILE, "%s: is a %s file, which is not supported",
                     source->name, signature->format);
+    bool is_dicom = signature && signature->decode == image_decode_dicom;
+    if (source->wanted->frame > 1 && !is_dicom)
+        return fail(err, VKCLIP_ERROR_FILE,
+                    "%s: frame %u is wanted, and only of DICOM another than the first is read",
+                    source->name, source->wanted->frame);
     if (signature)
         return signature->decode(image, source, err);
     if (image_looks_like_tga(source->bytes, source->byte_count))
@@ -231,7 +236,7 @@ bool image_open(struct image *image, const vkclip_image *wanted, vkclip_error *e
     struct image_source source = {.bytes = wanted->bytes,
                                   .byte_count = wanted->byte_count,
                                   .name = wanted->path,
-                                  .allows_truncated = wanted->allows_truncated};
+                                  .wanted = wanted};
     uint8_t *loaded = NULL;
     if (!source.bytes) {
         if (!file_load(wanted->path, IMAGE_MAX_FILE_BYTES, &loaded, &source.byte_count, err))

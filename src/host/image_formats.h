@@ -9,7 +9,7 @@ struct image_source {
     const uint8_t *bytes;
     size_t byte_count;
     const char *name; // for errors
-    bool allows_truncated;
+    const vkclip_image *wanted;
 };
 
 // Refuses sizes of zero or above IMAGE_MAX_SIDE_PX and IMAGE_MAX_PIXELS. Every decoder calls it
@@ -32,6 +32,7 @@ bool image_decode_bmp(struct image *image, const struct image_source *source, vk
 bool image_decode_gif(struct image *image, const struct image_source *source, vkclip_error *err);
 bool image_decode_tga(struct image *image, const struct image_source *source, vkclip_error *err);
 bool image_decode_pnm(struct image *image, const struct image_source *source, vkclip_error *err);
+bool image_decode_dicom(struct image *image, const struct image_source *source, vkclip_error *err);
 
 // TGA has no signature: whether the header is one that a TGA could have.
 bool image_looks_like_tga(const uint8_t *bytes, size_t byte_count);

@@ -108,7 +108,7 @@ static void skip_input(j_decompress_ptr libjpeg, long byte_count)
 
 static void begin_reader(struct jpeg_reader *reader, const struct image_source *source)
 {
-    reader->allows_truncated = source->allows_truncated;
+    reader->allows_truncated = source->wanted->allows_truncated;
     reader->libjpeg.err = jpeg_std_error(&reader->errors);
     reader->errors.error_exit = on_error;
     reader->errors.emit_message = on_message;
@@ -187,7 +187,7 @@ static bool fail_reading(const struct jpeg_reader *reader, const struct image_so
 {
     const struct jpeg_decompress_struct *libjpeg = &reader->libjpeg;
     bool has_ended = !reader->message[0];
-    if (source->allows_truncated)
+    if (source->wanted->allows_truncated)
         return fail(err, VKCLIP_ERROR_FILE, "%s: JPEG: %s, and no row can be read", source->name,
                     has_ended ? "truncated" : reader->message);
 
@@ -260,7 +260,7 @@ static __attribute__((noinline)) bool decode(struct image *image, const struct i
     // white where that is CMYK's zero.
     uint32_t row_count = has_begun ? reader.libjpeg.output_scanline : 0;
     bool is_whole = has_begun && !reader.message[0] && row_count == image->height_px;
-    bool is_read = is_whole || (source->allows_truncated && row_count > 0);
+    bool is_read = is_whole || (source->wanted->allows_truncated && row_count > 0);
     if (!is_read && (has_begun || reader.message[0]))
         fail_reading(&reader, source, err);
     jpeg_destroy_decompress(&reader.libjpeg);
@@ -271,7 +271,7 @@ static __attribute__((noinline)) bool decode(struct image *image, const struct i
 
 bool image_decode_jpeg(struct image *image, const struct image_source *source, vkclip_error *err)
 {
-    if (!source->allows_truncated)
+    if (!source->wanted->allows_truncated)
         return decode(image, source, err);
 
     // An end marker behind what there is makes libjpeg fill the rest, grey or from earlier scans.

@@ -384,6 +384,8 @@ static void patchify(struct rig *rig)
     cases_run_one(rig, patchify_case, &(struct patchify_case){1, 28, 14, 32, 0});
     cases_run_one(rig, patchify_case, &(struct patchify_case){2, 6, 2, 4, 0});
     cases_run_one(rig, patchify_case, &(struct patchify_case){3, 28, 14, 32, 4});
+    // Pixels that end within a word.
+    cases_run_one(rig, patchify_case, &(struct patchify_case){3, 5, 5, 4, 0});
 }
 
 // data: how many words a part has.

@@ -41,8 +41,11 @@ def read(row):
 
 
 def commit():
-    done = subprocess.run(("git", "describe", "--always", "--dirty"), capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
+    try:
+        done = subprocess.run(("git", "describe", "--always", "--dirty"), capture_output=True, text=True, check=False)
+        return done.stdout.strip() or "unknown"
+    except FileNotFoundError:
+        return "unknown"  # a system without git, where the repository came as files
 
 
 def table(results):

@@ -79,7 +79,7 @@ class Comparison:
         found = []
         for first in range(0, len(texts), BATCH):
             batch = texts[first : first + BATCH]
-            want = self.reference([as_read(text) for text in batch]).numpy()
+            want = np.asarray(self.reference([as_read(text) for text in batch]))
             wrong = np.any([np.any(vkclip(batch) != want, axis=1) for vkclip in self.vkclips], axis=0)
             found += [batch[i] for i in np.nonzero(wrong)[0]]
         return found

@@ -6,10 +6,12 @@
 #include "session.h"
 
 // In --help of what takes pictures.
-#define IMAGE_NOTES                                                                          \
-    "Images are JPEG, PNG, BMP, GIF (the first frame), TGA and PNM files. --window maps\n"   \
-    "16-bit greyscale to 8 bits before it is resized: 'auto' from the 0.5th to the 99.5th\n" \
-    "percentile of the image's values; CENTER,WIDTH is DICOM's linear window.\n\n"
+#define IMAGE_NOTES                                                                             \
+    "Images are JPEG, PNG, BMP, GIF (the first frame), TGA, PNM and, where 'vkclip --help'\n"   \
+    "says so, DICOM files. --window maps 16-bit greyscale, and greyscale of DICOM, to 8 bits\n" \
+    "before it is resized: 'auto' from the 0.5th to the 99.5th percentile of the image's\n"     \
+    "values; CENTER,WIDTH is DICOM's linear window, of rescaled values. Without it DICOM is\n"  \
+    "seen through the window that the file stores.\n\n"
 
 // How the images of a command are read.
 struct image_options {
@@ -26,7 +28,9 @@ struct image_options {
     {.name = "exif", .flag = &(o).reading.applies_exif,                                       \
      .help = "turn images as their EXIF orientation says; the reference does not"},           \
     {.name = "window", .argument = "WINDOW", .string = &(o).window,                          \
-     .help = "auto or CENTER,WIDTH: 16-bit grey to 8 bits; default: all above 255 is white"}
+     .help = "auto or CENTER,WIDTH: 16-bit grey to 8 bits; default: all above 255 is white"}, \
+    {.name = "frame", .argument = "N", .number = &(o).reading.frame,                          \
+     .help = "of DICOM files of several frames, from 1 on; default: the first"}
 // clang-format on
 
 // Reads what the table cannot. Reports a wrong line.

@@ -30,6 +30,8 @@ static enum exit_status print_help(void)
                     "  vkclip devices\n"
                     "  vkclip classify -m tools/demo/model -l 'purple round cells' \\\n"
                     "      -l 'pink spindle cells' tools/demo/images/*\n");
+    text_add(&help, "\nThis build %s DICOM files.\n",
+             vkclip_reads_dicom() ? "reads" : "was made without DCMTK and does not read");
     output_write(&help);
     return STATUS_FINE;
 }

@@ -1,0 +1,31 @@
+# DICOM through DCMTK, where it is. DCMTK is C++, and so is the one file that speaks to it; without
+# DCMTK no C++ compiler is needed, and image_no_dicom.c refuses DICOM by name.
+option(VKCLIP_DICOM "Read DICOM, where DCMTK and a C++ compiler are found" ON)
+set(DCMTK_FOUND FALSE)
+if(VKCLIP_DICOM)
+    find_package(DCMTK CONFIG QUIET)
+endif()
+if(DCMTK_FOUND)
+    # The C++ compiler of the C compiler: they share their flags, and sanitizers.
+    if(CMAKE_C_COMPILER_ID STREQUAL "Clang" AND NOT CMAKE_CXX_COMPILER)
+        string(REGEX REPLACE "clang([^/]*)$" "clang++\\1" clang_cxx ${CMAKE_C_COMPILER})
+        find_program(CMAKE_CXX_COMPILER ${clang_cxx})
+    endif()
+    include(CheckLanguage)
+    check_language(CXX)
+endif()
+if(DCMTK_FOUND AND CMAKE_CXX_COMPILER)
+    enable_language(CXX)
+    set(CMAKE_CXX_STANDARD 17) # what DCMTK asks for in Debian 12
+    set(CMAKE_CXX_STANDARD_REQUIRED ON)
+    set(CMAKE_CXX_EXTENSIONS OFF)
+    set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+    set(dicom_dependencies DCMTK::dcmjpls DCMTK::dcmjpeg DCMTK::dcmdata stdc++)
+    set(dicom_flags "-ldcmjpls -ldcmjpeg -ldcmdata -loflog -lofstd -lstdc++") # for vkclip.pc
+    set(dicom_unwanted "/image_no_dicom[.]c$")
+    message(STATUS "DICOM: read through DCMTK ${DCMTK_VERSION}")
+else()
+    set(DCMTK_FOUND FALSE)
+    set(dicom_unwanted "/(image_dicom[.]c|dicom_.*)$")
+    message(STATUS "DICOM: not read, DCMTK or a C++ compiler is missing or not wanted")
+endif()
