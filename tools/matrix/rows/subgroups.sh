@@ -19,7 +19,7 @@ print(device["subgroup_width"])')
     [ "$said" = "$width" ] || proof="FAILED: subgroups of $said"
     line "llvmpipe, subgroups of $width" proof="$proof" versions="Mesa $(package_version mesa-vulkan-drivers)" \
         kernels="$(run_tests "$native" "$out/tests.log" test_kernels "${settings[@]}")" \
-        towers="$(run_tests "$native" "$out/tests.log" test_towers "${settings[@]}")" \
+        towers="$(run_tests "$native" "$out/tests.log" "$tower_tests" "${settings[@]}")" \
         demo="$(run_demo "$out/tests.log" env "${settings[@]}" "$native/vkclip")" \
         note="no kernel uses subgroups or assumes a width: row spirv refuses their capabilities"
 done
