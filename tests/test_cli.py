@@ -124,6 +124,40 @@ def c01_windows_are_strict(tmp):
 
 
 @case()
+def c01_frames_are_strict(tmp):
+    for value in ("", "0", "-1", "1.5", "two", "99999999999"):
+        usage_error("preprocess", "-o", "o.npy", "--frame", value, "y", says="want a number from 1")
+
+
+def dicom_of_two_frames():
+    """224 x 224 of 8 bits, the first all 50, the second all 200."""
+    def element(group, number, kind, value):
+        length = struct.pack("<HI" if kind == b"OB" else "<H", *([0] if kind == b"OB" else []), len(value))
+        return struct.pack("<HH", group, number) + kind + length + value
+
+    head = element(2, 1, b"OB", b"\0\1") + element(2, 16, b"UI", b"1.2.840.10008.1.2.1\0")
+    head = element(2, 0, b"UL", struct.pack("<I", len(head))) + head
+    shorts = {0x10: 224, 0x11: 224, 0x100: 8, 0x101: 8, 0x102: 7, 0x103: 0}
+    return (bytes(128) + b"DICM" + head + element(0x28, 2, b"US", b"\1\0") + element(0x28, 4, b"CS", b"MONOCHROME2 ")
+            + element(0x28, 8, b"IS", b"2 ")
+            + b"".join(element(0x28, tag, b"US", struct.pack("<H", value)) for tag, value in shorts.items())
+            + element(0x7fe0, 16, b"OB", bytes([50]) * 224 ** 2 + bytes([200]) * 224 ** 2))
+
+
+@case("side")
+def the_frame_of_a_dicom_file_is_chosen(tmp):
+    if b"This build reads DICOM" not in fine("--help").out:
+        raise Skip("this build reads no DICOM")
+    file = tmp / "two.dcm"
+    file.write_bytes(dicom_of_two_frames())
+    for options, want in (((), 50), (("--frame", "1"), 50), (("--frame", "2"), 200)):
+        fine("preprocess", "-o", str(tmp / "o.npy"), *options, str(file))
+        assert set(rows(tmp / "o.npy")[0]) == {want}, options
+    refused(1, "preprocess", "-o", str(tmp / "o.npy"), "--frame", "3", str(file), says="2 frames has no frame 3")
+    refused(1, "preprocess", "-o", str(tmp / "o.npy"), "--frame", "2", IMAGES[0], says="frame 2 is wanted")
+
+
+@case()
 def c02_a_closed_standard_error_changes_nothing(tmp):
     assert run("--version", preexec_fn=lambda: os.close(2)).out.startswith(b"vkclip ")
     assert run("clasify", preexec_fn=lambda: os.close(2)).status == 2

@@ -27,9 +27,10 @@ struct image_options {
      .help = "take what there is of a truncated or damaged JPEG, as Pillow can"},             \
     {.name = "exif", .flag = &(o).reading.applies_exif,                                       \
      .help = "turn images as their EXIF orientation says; the reference does not"},           \
-    {.name = "window", .argument = "WINDOW", .string = &(o).window,                          \
+    {.name = "window", .argument = "WINDOW", .string = &(o).window,                           \
      .help = "auto or CENTER,WIDTH: 16-bit grey to 8 bits; default: all above 255 is white"}, \
     {.name = "frame", .argument = "N", .number = &(o).reading.frame,                          \
+     .least = 1, .most = INT32_MAX,                                                           \
      .help = "of DICOM files of several frames, from 1 on; default: the first"}
 // clang-format on
 
