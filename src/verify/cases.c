@@ -507,6 +507,8 @@ static void patchify(struct rig *rig)
     run_case(rig, patchify_case, &(struct patchify_case){3, 32, 16, 68});
     run_case(rig, patchify_case, &(struct patchify_case){1, 28, 14, 32});
     run_case(rig, patchify_case, &(struct patchify_case){2, 6, 2, 4});
+    // Pixels that end within a word.
+    run_case(rig, patchify_case, &(struct patchify_case){3, 5, 5, 4});
 }
 
 static void embed_tokens_case(struct rig *rig, const void *data)
