@@ -1,5 +1,5 @@
 # Sourced by every row of tools/matrix.sh: where things are, and how a row says what it saw.
-# shellcheck shell=bash disable=SC2317,SC2329 # the rows call what is here
+# shellcheck shell=bash
 #
 # A row is tools/matrix/rows/NAME.sh, run by bash in the repository's root with its output in a log. Line
 # two is its summary; a line "# quick" makes it one of those tools/check.sh runs. It ends with
@@ -133,19 +133,6 @@ test_in_chroot() { # root, build folder below the repository, log, -R or -L, reg
 # What stands for the towers in a row: their numbers, and that they have the same bits always.
 # shellcheck disable=SC2034 # for the rows
 tower_tests='test_towers|test_same_bits|test_same_bits_cli'
-
-# Runs tests of a build folder and prints a cell. The whole output is appended to LOG, where count_messages
-# finds what validation said.
-run_tests() { # build folder, log, regular expression of test names, environment settings...
-    local folder=$1 log=$2 names=$3 one
-    shift 3
-    one=$(mktemp)
-    env -u VK_DRIVER_FILES -u VK_ADD_DRIVER_FILES "$@" ctest --test-dir "$folder" -R "^($names)\$" -V \
-        --timeout 1800 >"$one" 2>&1 </dev/null || true
-    cat "$one" >>"$log"
-    count_tests "$one" "$names"
-    rm -f "$one"
-}
 
 # Whether the demo model answers as open_clip does; prints a cell.
 run_demo() { # log, command that runs vkclip...
