@@ -12,7 +12,7 @@ broken=false
 forbid() { # what it is about, extended regular expression, files or folders
     local rule=$1 pattern=$2
     shift 2
-    if grep -rnE --include='*.[ch]' "$pattern" "$@"; then
+    if grep -rnE --include='*.[ch]' --include='*.cpp' "$pattern" "$@"; then
         echo "arrows: error: $rule" >&2
         broken=true
     fi

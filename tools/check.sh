@@ -48,7 +48,8 @@ build() { # folder, compiler, more cmake options
 }
 
 check_format() {
-    find include src tools tests shaders examples -name '*.[ch]' -exec clang-format --dry-run --Werror {} +
+    find include src tools tests shaders examples -regex '.*[.]\(c\|h\|cpp\)' \
+        -exec clang-format --dry-run --Werror {} +
 }
 
 # Runs the tests of some labels in a build folder and adds up their cases.
