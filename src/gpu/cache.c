@@ -149,21 +149,19 @@ static bool write_cache(const char *path, const unsigned char *payload, size_t c
 
 void gpu_cache_save(struct gpu *gpu, const char *directory)
 {
-    // Less than a header is no cache: llvmpipe of Mesa 26.2.6 gives 20 bytes.
     size_t count = 0;
     if (!directory || !gpu->cache || gpu->lost.status ||
         gpu->vk.vkGetPipelineCacheData(gpu->device, gpu->cache, &count, NULL) != VK_SUCCESS ||
-        count < sizeof(VkPipelineCacheHeaderVersionOne) || count > MAX_CACHE_BYTES ||
-        count == gpu->cache_loaded_bytes)
+        count == 0 || count > MAX_CACHE_BYTES || count == gpu->cache_loaded_bytes)
         return;
     unsigned char *payload = malloc(count);
     char path[4096];
     cache_path(gpu, directory, path, sizeof path);
-    bool is_saved =
-        payload &&
-        gpu->vk.vkGetPipelineCacheData(gpu->device, gpu->cache, &count, payload) == VK_SUCCESS &&
-        write_cache(path, payload, count);
-    if (!is_saved)
+    bool is_given = payload && gpu->vk.vkGetPipelineCacheData(gpu->device, gpu->cache, &count,
+                                                              payload) == VK_SUCCESS;
+    // What would not be read again is not written: llvmpipe of Mesa 26.2.6 gives 20 bytes, less
+    // than a header.
+    if (!is_given || (is_of_device(gpu, payload, count) && !write_cache(path, payload, count)))
         log_line(&gpu->log, VKCLIP_LOG_INFO, "pipeline cache %s: cannot be written", path);
     free(payload);
 }

@@ -158,6 +158,16 @@ E_TransferSyntax syntax_of(DcmPixelData *samples)
     return syntax;
 }
 
+// DCMTK 3.7 is pedantic about the name that 3.6 has alone.
+bool is_encapsulated(const DcmXfer &syntax)
+{
+#if PACKAGE_VERSION_NUMBER >= 370
+    return syntax.usesEncapsulatedFormat();
+#else
+    return syntax.isEncapsulated();
+#endif
+}
+
 bool read_frame(dicom *file, uint8_t *to, size_t byte_count, OFString &colours, vkclip_error *err)
 {
     DcmPixelData *samples = find_samples(file);
@@ -165,7 +175,7 @@ bool read_frame(dicom *file, uint8_t *to, size_t byte_count, OFString &colours, 
         return fail(err, VKCLIP_ERROR_FILE, "%s: DICOM without pixels", file->name.c_str());
     const DcmXfer syntax(syntax_of(samples));
     const Uint32 wanted = static_cast<Uint32>(byte_count);
-    if (!syntax.isEncapsulated()) {
+    if (!is_encapsulated(syntax)) {
         colours = text_of(file, DICOM_PHOTOMETRIC_INTERPRETATION);
         const uint64_t first = static_cast<uint64_t>(file->frame) * byte_count;
         if (first + byte_count > samples->getLength())
@@ -241,7 +251,7 @@ enum dicom_coding dicom_coding(struct dicom *dicom)
 {
     DcmPixelData *samples = find_samples(dicom);
     const DcmXfer syntax(samples ? syntax_of(samples) : EXS_Unknown);
-    return !syntax.isEncapsulated()              ? DICOM_PLAIN
+    return !is_encapsulated(syntax)              ? DICOM_PLAIN
            : syntax.getXfer() == EXS_RLELossless ? DICOM_RUN_LENGTH
                                                  : DICOM_COMPRESSED;
 }
