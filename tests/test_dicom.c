@@ -515,7 +515,9 @@ static void deeply_nested_sequences_are_refused(void **state)
     picture_free(&file);
 }
 
-// Whatever one byte becomes: a picture, or a refusal with a reason.
+// Whatever one byte becomes: a picture, or a refusal with a reason. Each file takes its turn with
+// every eleventh byte, since a wrong length may make DCMTK ask for gigabytes, which takes time
+// under AddressSanitizer.
 static void damaged_files_do_no_harm(void **state)
 {
     (void)state;
@@ -524,10 +526,10 @@ static void damaged_files_do_no_harm(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct picture file = file_of(&cases[i].kind);
         size_t end = file.byte_count < 900 ? file.byte_count : 900;
-        for (size_t at = 128; at < end; at += 1) {
+        for (size_t at = 128 + i % 11; at < end; at += 11) {
             static const uint8_t changes[] = {0x01, 0x80, 0xff};
             uint8_t was = file.bytes[at];
-            file.bytes[at] ^= changes[at % sizeof changes];
+            file.bytes[at] ^= changes[(at + i / 11) % sizeof changes];
             struct image image;
             vkclip_error err = {0};
             if (open_bytes(file.bytes, file.byte_count, &image, &err))
