@@ -141,7 +141,8 @@ if check "build with clang" build clang clang -DCMAKE_BUILD_TYPE=Release -DVKCLI
         check "$target" fuzz "$target" || true
     done
 fi
-if check "build with sanitizers" build sanitized gcc -DCMAKE_BUILD_TYPE=Debug -DVKCLIP_SANITIZE=ON; then
+if check "build with sanitizers" build sanitized gcc -DCMAKE_BUILD_TYPE=None \
+    "-DCMAKE_C_FLAGS=-O1 -g" "-DCMAKE_CXX_FLAGS=-O1 -g" -DVKCLIP_SANITIZE=ON; then
     run_tests "host tests sanitized" sanitized host
 fi
 if check "build with gcc" build gcc gcc -DCMAKE_BUILD_TYPE=None "-DCMAKE_C_FLAGS=-O2 -g"; then

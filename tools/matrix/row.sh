@@ -88,7 +88,8 @@ build_native() {
 }
 
 build_sanitized() {
-    build_here "$sanitized" -DCMAKE_BUILD_TYPE=Debug -DVKCLIP_SANITIZE=ON
+    build_here "$sanitized" -DCMAKE_BUILD_TYPE=None \
+        "-DCMAKE_C_FLAGS=-O1 -g" "-DCMAKE_CXX_FLAGS=-O1 -g" -DVKCLIP_SANITIZE=ON
 }
 
 # The cases in the output of "ctest -V" as a cell: "12 passed", with what failed and was skipped.
