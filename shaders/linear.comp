@@ -17,6 +17,7 @@
 #include "shared/element.glsl"
 #include "shared/kernel_args.h"
 #include "shared/activation.glsl"
+#include "shared/linear_ending.glsl"
 
 layout(constant_id = SPEC_WORKGROUP_WIDTH) const uint WORKGROUP_WIDTH = 64;
 layout(constant_id = SPEC_TILE_ROWS) const uint TILE_ROWS = 8;
@@ -25,12 +26,8 @@ layout(constant_id = SPEC_LANES_ACROSS) const uint LANES_ACROSS = 8;
 layout(constant_id = SPEC_IS_STAGED) const bool IS_STAGED = false;
 layout(local_size_x_id = SPEC_WORKGROUP_WIDTH) in;
 
-layout(push_constant) uniform Args { linear_args args; };
 layout(set = 0, binding = 0) readonly buffer Input { ELEMENT4 x[]; };
 layout(set = 0, binding = 1) readonly buffer Weights { ELEMENT4 w[]; };
-layout(set = 0, binding = 2) readonly buffer Bias { float bias[]; };
-layout(set = 0, binding = 3) buffer Output { OUTPUT y[]; };
-layout(set = 0, binding = 4) uniform Counts { run_counts counts; };
 
 const uint QUADS = TILE_COLS / 4; // a lane's columns in fours
 const uint TILE_DOWN = TILE_ROWS * (WORKGROUP_WIDTH / LANES_ACROSS);
@@ -108,27 +105,9 @@ void multiply_staged(uint first_row, uint first_col, uint rows)
     }
 }
 
-void store(uint row, uint col, float sum)
-{
-    if (args.has_bias != 0)
-        sum += bias[col];
-    if (col < args.scaled_cols)
-        sum *= args.scale;
-    if (args.activation == ACTIVATION_GELU)
-        sum = gelu(sum);
-    else if (args.activation == ACTIVATION_QUICK_GELU)
-        sum = quick_gelu(sum);
-    if (args.has_gain != 0)
-        sum *= bias[args.out_cols + col];
-    const uint at = row * args.out_cols + col;
-    if (args.adds != 0)
-        sum += float(y[at]);
-    y[at] = OUTPUT(sum);
-}
-
 void main()
 {
-    const uint rows = args.rows == ROWS_TOKENS ? counts.tokens : counts.sequences;
+    const uint rows = count_rows();
     const uint lane = gl_LocalInvocationID.x;
     const uint first_row = gl_WorkGroupID.x * TILE_DOWN, first_col = gl_WorkGroupID.y * TILE_ACROSS;
     const uint row = first_row + lane / LANES_ACROSS * TILE_ROWS;
