@@ -158,10 +158,10 @@ E_TransferSyntax syntax_of(DcmPixelData *samples)
     return syntax;
 }
 
-// DCMTK 3.7 is pedantic about the name that 3.6 has alone.
+// From 3.6.9 on DCMTK warns of the name that was there before.
 bool is_encapsulated(const DcmXfer &syntax)
 {
-#if PACKAGE_VERSION_NUMBER >= 370
+#if PACKAGE_VERSION_NUMBER >= 369
     return syntax.usesEncapsulatedFormat();
 #else
     return syntax.isEncapsulated();

@@ -1,6 +1,7 @@
 # Sourced by the rows of whole Debians: the two commands of the README where nothing is installed yet.
 # shellcheck shell=bash
 . tools/matrix/row.sh
+export -f enter_chroot # the demo is run by a script that knows commands only
 
 # A system as debootstrap leaves it, made anew for every run, so that a package which the commands forget to
 # install is missing.
@@ -23,7 +24,7 @@ run_debian() { # suite, name
     cd "$checkout"
     demo=$(verdict enter_chroot "$root" tools/demo.sh)
     said=$(verdict enter_chroot "$root" tools/check.sh)
-    case $demo in FAILED*) ;; *) demo=$(run_demo "$out/demo.log" enter_chroot "$root" build/vkclip) ;; esac
+    case $demo in FAILED*) ;; *) demo=$(run_demo "$out/demo.log" bash -c 'enter_chroot "$@"' - "$root" build/vkclip) ;; esac
     line "llvmpipe, $name" proof=ran \
         versions="Mesa $(version_in_chroot "$root" mesa-vulkan-drivers), $(chroot "$root" gcc --version | head -n 1)" \
         kernels="$(count_tests "$log" test_kernels)" towers="$(count_tests "$log" test_towers)" demo="$demo" \
