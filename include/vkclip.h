@@ -92,6 +92,7 @@ typedef struct vkclip_device_facts {
     uint32_t shared_memory_bytes; // per workgroup
     uint32_t workgroup_width;     // most invocations in a workgroup
     uint32_t subgroup_width;
+    uint32_t matrix_rows, matrix_cols, matrix_depth; // cooperative, fp16 to fp32; 0: none
     bool has_fp16_storage;
     bool has_timestamps;
     bool is_usable;

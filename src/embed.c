@@ -96,13 +96,14 @@ static bool run_images(vkclip_engine *engine, const uint8_t *pixels, uint32_t co
                        const struct results *results, float *rows, vkclip_error *err)
 {
     const size_t side = engine->vit.image_size_px;
-    uint32_t lengths[ENGINE_MAX_IMAGES];
+    uint32_t lengths[ENGINE_MAX_IMAGES] = {0};
     for (uint32_t i = 0; i < count; i++)
         lengths[i] = vit_tokens(&engine->vit);
     plan_pack_pixels(gpu_buffer_address(engine->pixels), pixels, count * side * side * 3);
     struct plan_run run;
     make_tiles(engine, lengths, count, &run);
-    return run_tower(engine, &engine->images, &run, results, rows, err);
+    return run_tower(engine, count == 1 ? &engine->one_image : &engine->images, &run, results, rows,
+                     err);
 }
 
 static bool check_image_tower(const vkclip_engine *engine, vkclip_error *err)

@@ -86,6 +86,7 @@ static void choose_image_limits(vkclip_engine *engine, uint32_t wanted)
         .tokens = images * tokens,
         .longest = tokens,
     };
+    engine->one_image.limits = (struct plan_limits){1, tokens, tokens};
 }
 
 static struct plan_limits text_limits(uint32_t tokens, uint32_t longest)
@@ -112,7 +113,7 @@ static void choose_text_limits(vkclip_engine *engine, uint32_t fraction)
     tokens = max_u32(longest, min_u32(tokens, 64 * (uint64_t)longest));
     tokens = max_u32(longest, tokens / fraction);
     engine->texts.limits = text_limits(tokens, longest);
-    engine->few_texts.limits = text_limits(engine->kernels.shapes[KERNEL_LINEAR].rows, longest);
+    engine->few_texts.limits = text_limits(LINEAR_FEW_ROWS, longest);
 }
 
 // ---- creation --------------------------------------------------------------------------------
@@ -280,10 +281,11 @@ static bool create_inputs(vkclip_engine *engine, vkclip_error *err)
 
 static struct tower_plan *tower(vkclip_engine *engine, int index)
 {
-    struct tower_plan *towers[] = {&engine->images, &engine->texts, &engine->few_texts};
+    struct tower_plan *towers[] = {&engine->images, &engine->one_image, &engine->texts,
+                                   &engine->few_texts};
     return towers[index];
 }
-#define TOWER_PLANS 3
+#define TOWER_PLANS 4
 
 static bool plan_towers(vkclip_engine *engine, uint64_t *arena_bytes, vkclip_error *err)
 {
@@ -299,7 +301,7 @@ static bool plan_towers(vkclip_engine *engine, uint64_t *arena_bytes, vkclip_err
         t->plan = plan_create(&engine->kernels, &t->limits, gflop);
         if (!t->plan)
             return fail(err, VKCLIP_ERROR_MEMORY, "no memory for a plan");
-        if (t == &engine->images)
+        if (t == &engine->images || t == &engine->one_image)
             vit_plan(&engine->vit, t->plan, whole(engine->pixels, sizes.pixels), tiles,
                      &(struct vit_outputs){out, whole(engine->logits, sizes.logits)});
         else

@@ -40,9 +40,8 @@ struct vkclip_engine {
     struct text_tower text;
     struct weight_memory weights;
     struct gpu_buffer *arena; // activations of whichever plan runs
-    struct tower_plan images;
-    struct tower_plan texts;
-    struct tower_plan few_texts;                // one or two labels: narrow tiles
+    struct tower_plan images, one_image;
+    struct tower_plan texts, few_texts;
     struct gpu_buffer *pixels, *tokens, *tiles; // inputs of a run
     struct gpu_buffer *out, *logits;            // results of a run
     uint8_t *pictures;                          // decoded, before they go to the device

@@ -3,6 +3,8 @@
 // both kinds of device; the small ones are hardware's for few rows.
 #include "test.h"
 
+#include <string.h>
+
 #include "verify/cases.h"
 
 static struct gpu *gpu;
@@ -41,7 +43,13 @@ static void run(const struct variant *variant, uint32_t head_dim, enum case_grou
     struct rig rig;
     vkclip_error err;
     printf("%s, heads of %u:\n", variant->name, head_dim);
-    const struct kernels_params params = {variant->precision, variant->tiles, head_dim, true, true};
+    const struct kernels_params params = {
+        .precision = variant->precision,
+        .tiles = variant->tiles,
+        .head_dim = head_dim,
+        .is_causal = true,
+        .has_mean = true,
+    };
     if (!rig_init(&rig, gpu, &params, (struct rig_report){count_result, &count}, &err))
         fail_msg("%s", err.message);
     bool is_run = cases_run(&rig, group, &err);
@@ -50,6 +58,31 @@ static void run(const struct variant *variant, uint32_t head_dim, enum case_grou
         fail_msg("%s", err.message);
     assert_true(count.compared > 0);
     assert_int_equal(count.failed, 0);
+}
+
+static bool can_compute(const struct linear_variant *variant, vkclip_precision precision)
+{
+    const vkclip_device_facts *device = gpu_get_facts(gpu);
+    return (precision == VKCLIP_PRECISION_FP32 || device->has_fp16_storage) &&
+           linear_variant_fits(variant, device, precision);
+}
+
+// A rig in which every class of rows has the variant.
+static void begin_with(struct rig *rig, const struct linear_variant *variant,
+                       vkclip_precision precision, struct rig_report report)
+{
+    struct kernels_choice choice;
+    vkclip_error err;
+    for (int i = 0; i < LINEAR_CLASSES; i++)
+        choice.linear[i] = choice.linear_f32[i] = variant;
+    const struct kernels_params params = {
+        .precision = precision,
+        .tiles = TILES_SOFTWARE,
+        .head_dim = 64,
+        .choice = &choice,
+    };
+    if (!rig_init(rig, gpu, &params, report, &err))
+        fail_msg("%s: %s", variant->name, err.message);
 }
 
 static void run_every_variant(enum case_group group)
@@ -77,6 +110,91 @@ static void linear_matches_reference_at_the_models_depth(void **state)
 {
     (void)state;
     run_every_variant(CASES_LINEAR_DEPTH);
+}
+
+// Each way to compute linear in all classes of rows, whichever a device is tuned to.
+static void every_variant_of_linear_matches_reference(void **state)
+{
+    (void)state;
+    static const vkclip_precision precisions[] = {VKCLIP_PRECISION_FP32, VKCLIP_PRECISION_FP16};
+    for (uint32_t i = 0; i < 2 * linear_variant_count; i++) {
+        const struct linear_variant *variant = &linear_variants[i / 2];
+        if (!can_compute(variant, precisions[i % 2]))
+            continue;
+        struct count count = {0};
+        struct rig rig;
+        vkclip_error err;
+        printf("%s, %s:\n", variant->name, i % 2 ? "fp16" : "fp32");
+        begin_with(&rig, variant, precisions[i % 2], (struct rig_report){count_result, &count});
+        bool is_run = cases_run(&rig, CASES_LINEAR_SIZES, &err) &&
+                      cases_run(&rig, CASES_LINEAR_ENDINGS, &err) &&
+                      cases_run(&rig, CASES_LINEAR_DEPTH, &err);
+        rig_finish(&rig);
+        if (!is_run)
+            fail_msg("%s: %s", variant->name, err.message);
+        assert_true(count.compared > 0);
+        assert_int_equal(count.failed, 0);
+    }
+}
+
+enum { SAME_ROWS = 60, SAME_COLS = 200, SAME_INPUTS = 776 };
+
+// One product by one variant, always of the same numbers.
+static void multiply(const struct linear_variant *variant, vkclip_precision precision, float *got)
+{
+    struct rig rig;
+    begin_with(&rig, variant, precision, (struct rig_report){count_result, NULL});
+    rig_begin(&rig, 1, SAME_ROWS);
+    const size_t panel_count = (SAME_COLS + 31) / 32 * 32 * SAME_INPUTS;
+    const struct linear_weights weights = {
+        .in_cols = SAME_INPUTS,
+        .out_cols = SAME_COLS,
+        .panels = rig_elements(&rig, rig_values(&rig, panel_count), panel_count),
+    };
+    const float *x = rig_values(&rig, SAME_ROWS * SAME_INPUTS);
+    struct tensor input = plan_input(rig.plan, ROWS_TOKENS, SAME_INPUTS, true);
+    struct tensor y = plan_linear_f32(rig.plan, input, &weights);
+    if (!rig_lay_out(&rig))
+        fail_msg("%s: %s", variant->name, rig.error.message);
+    rig_put_elements(&rig, input, x, SAME_ROWS * SAME_INPUTS);
+    rig_expect_output(&rig, y, SAME_ROWS * SAME_COLS * sizeof *got);
+    if (!rig_run(&rig, 1, SAME_ROWS, 0))
+        fail_msg("%s: %s", variant->name, rig.error.message);
+    memcpy(got, rig_address(&rig, y), SAME_ROWS * SAME_COLS * sizeof *got);
+    rig_end(&rig);
+    rig_finish(&rig);
+}
+
+static const struct linear_variant *first_of_family(const struct linear_variant *variant,
+                                                    vkclip_precision precision)
+{
+    const struct linear_variant *first = linear_variants;
+    while (first != variant &&
+           !(linear_variants_agree(first, variant) && can_compute(first, precision)))
+        first++;
+    return first;
+}
+
+// Batch invariance rests on it: classes of rows may have different variants of a family.
+static void variants_of_a_family_give_the_same_bits(void **state)
+{
+    (void)state;
+    static float first[SAME_ROWS * SAME_COLS], got[SAME_ROWS * SAME_COLS];
+    for (int precision = VKCLIP_PRECISION_FP32; precision <= VKCLIP_PRECISION_FP16; precision++)
+        for (uint32_t i = 0; i < linear_variant_count; i++) {
+            const struct linear_variant *variant = &linear_variants[i];
+            const struct linear_variant *head = first_of_family(variant, precision);
+            if (head == variant || !can_compute(variant, precision))
+                continue;
+            multiply(head, precision, first);
+            multiply(variant, precision, got);
+            size_t at = 0;
+            while (at < COUNT(got) && memcmp(&got[at], &first[at], sizeof *got) == 0)
+                at++;
+            if (at < COUNT(got))
+                fail_msg("%s gives %a, %s %a at %zu", head->name, (double)first[at], variant->name,
+                         (double)got[at], at);
+        }
 }
 
 static void gelu_and_quick_gelu_match_reference(void **state)
@@ -187,6 +305,8 @@ int main(void)
         cmocka_unit_test(linear_matches_reference_on_ragged_sizes),
         cmocka_unit_test(linear_matches_reference_with_every_ending),
         cmocka_unit_test(linear_matches_reference_at_the_models_depth),
+        cmocka_unit_test(every_variant_of_linear_matches_reference),
+        cmocka_unit_test(variants_of_a_family_give_the_same_bits),
         cmocka_unit_test(gelu_and_quick_gelu_match_reference),
         cmocka_unit_test(layernorm_matches_reference),
         cmocka_unit_test(normalize_matches_reference),

@@ -126,7 +126,14 @@ static bool write_kernels(const char *folder, FILE *list, vkclip_precision preci
     struct kernels kernels = {0};
     vkclip_error err;
     bool is_good = kernels_init(&kernels, &gpu,
-                                &(struct kernels_params){precision, tiles, 64, true, true}, &err);
+                                &(struct kernels_params){
+                                    .precision = precision,
+                                    .tiles = tiles,
+                                    .head_dim = 64,
+                                    .is_causal = true,
+                                    .has_mean = true,
+                                },
+                                &err);
     if (!is_good)
         fprintf(stderr, "%s: %s\n", set, err.message);
     for (int i = 0; is_good && i < KERNEL_COUNT; i++)

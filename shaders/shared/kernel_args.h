@@ -17,14 +17,22 @@
 #endif
 
 // Specialization constants. 0 means the same in every kernel.
-#define SPEC_WORKGROUP_WIDTH 0 // lanes per workgroup
-#define SPEC_TILE_ROWS       1 // linear: rows a lane computes
-#define SPEC_TILE_COLS       2 // linear: columns a lane computes, a multiple of 4 up to 32
-#define SPEC_LANES_ACROSS    3 // linear: lanes side by side along the columns
-#define SPEC_IS_STAGED       4 // linear: tiles go through shared memory
-#define SPEC_LANES_PER_ROW   1 // layernorm, normalize: lanes that share a row, a power of two
-#define SPEC_HEAD_DIM        1 // attention: columns of a head, a multiple of 4
-#define SPEC_IS_CAUSAL       2 // attention: a query sees the keys up to its own
+#define SPEC_WORKGROUP_WIDTH  0 // lanes per workgroup
+#define SPEC_TILE_ROWS        1 // linear: rows a lane computes
+#define SPEC_TILE_COLS        2 // linear: columns a lane computes, a multiple of 4 up to 32
+#define SPEC_LANES_ACROSS     3 // linear: lanes side by side along the columns
+#define SPEC_IS_STAGED        4 // linear: tiles go through shared memory
+#define SPEC_PARTS            5 // linear: lanes that share an output, each a part of the inputs
+#define SPEC_FRAGMENT_ROWS    1 // linear_matrix: the device's matrices
+#define SPEC_FRAGMENT_COLS    2
+#define SPEC_FRAGMENT_DEPTH   3
+#define SPEC_FRAGMENTS_DOWN   4 // linear_matrix: fragments a subgroup computes
+#define SPEC_FRAGMENTS_ACROSS 5
+#define SPEC_SUBGROUPS        6 // linear_matrix: subgroups in a workgroup
+#define SPEC_SUBGROUPS_ACROSS 7 // and side by side
+#define SPEC_LANES_PER_ROW    1 // layernorm, normalize: lanes that share a row, a power of two
+#define SPEC_HEAD_DIM         1 // attention: columns of a head, a multiple of 4
+#define SPEC_IS_CAUSAL        2 // attention: a query sees the keys up to its own
 
 // Linear weights [out, in] are stored in panels of this many outputs: panel, input, output.
 #define PANEL_COLS 32

@@ -1,6 +1,7 @@
 // device.c: choosing a device and opening it.
 #include "gpu/instance.h"
 #include "gpu/internal.h"
+#include "gpu/matrix.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -137,8 +138,13 @@ static bool create_device(struct gpu *gpu, vkclip_error *err)
     gpu->timestamp_mask = timestamp_bits >= 64 ? UINT64_MAX : (UINT64_C(1) << timestamp_bits) - 1;
 
     // Implementations on top of another API must be opened with the extension that says so.
-    const char *portability = "VK_KHR_portability_subset";
-    bool is_portable = instance_has_extension(gpu->physical, portability);
+    const char *extensions[2];
+    uint32_t extension_count = 0;
+    if (instance_has_extension(gpu->physical, "VK_KHR_portability_subset"))
+        extensions[extension_count++] = "VK_KHR_portability_subset";
+    if (gpu->facts.matrix_rows)
+        extensions[extension_count++] = MATRIX_EXTENSION;
+    struct matrix_features matrix;
     VkPhysicalDevice16BitStorageFeatures storage16 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
         .storageBuffer16BitAccess = gpu->facts.has_fp16_storage,
@@ -147,7 +153,7 @@ static bool create_device(struct gpu *gpu, vkclip_error *err)
              vkCreateDevice(gpu->physical,
                             &(VkDeviceCreateInfo){
                                 .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-                                .pNext = &storage16,
+                                .pNext = matrix_enable(&matrix, &gpu->facts, &storage16),
                                 .queueCreateInfoCount = 1,
                                 .pQueueCreateInfos =
                                     &(VkDeviceQueueCreateInfo){
@@ -156,8 +162,8 @@ static bool create_device(struct gpu *gpu, vkclip_error *err)
                                         .queueCount = 1,
                                         .pQueuePriorities = &(float){1.0f},
                                     },
-                                .enabledExtensionCount = is_portable ? 1 : 0,
-                                .ppEnabledExtensionNames = &portability,
+                                .enabledExtensionCount = extension_count,
+                                .ppEnabledExtensionNames = extensions,
                             },
                             NULL, &gpu->device));
     volkLoadDeviceTable(&gpu->vk, gpu->device);

@@ -80,6 +80,7 @@ struct gpu_pipeline_source {
     size_t spirv_bytes;
     const uint32_t *constants; // specialization constants, ids 0, 1, 2, ...
     uint32_t constant_count;
+    uint32_t subgroup_width; // full subgroups of this many lanes, as matrices want; 0: any
 };
 
 struct gpu_pipeline *gpu_pipeline_create(struct gpu *gpu, const struct gpu_pipeline_source *source,

@@ -1,6 +1,8 @@
 // instance.c: loader, instance, and what each physical device can do.
 #include "gpu/instance.h"
 
+#include "gpu/matrix.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,7 +86,8 @@ static bool create_instance(vkclip_error *err)
                     .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
                     .pApplicationName = "vkclip",
                     .pEngineName = "vkclip",
-                    .apiVersion = VK_API_VERSION_1_1,
+                    .apiVersion =
+                        VK_API_VERSION_1_3, // 1.1 and, where it is there, what matrices need
                 },
             .enabledExtensionCount = is_portable ? 1 : 0,
             .ppEnabledExtensionNames = &extension,
@@ -227,6 +230,7 @@ static void read_extended_facts(VkPhysicalDevice device, uint32_t api_version,
         snprintf(facts->driver, sizeof facts->driver, "driver version %#x",
                  properties.properties.driverVersion);
     facts->has_fp16_storage = stores_fp16(device, driver.driverID);
+    matrix_read_facts(device, facts);
 }
 
 static void read_facts(VkPhysicalDevice device, vkclip_device_facts *facts)

@@ -57,6 +57,10 @@ struct gpu_pipeline *gpu_pipeline_create(struct gpu *gpu, const struct gpu_pipel
             .size = sizeof(uint32_t),
         };
 
+    const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo subgroup_size = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
+        .requiredSubgroupSize = source->subgroup_width,
+    };
     VkShaderModule module = VK_NULL_HANDLE;
     uint32_t *words = copy_specialized(source);
     struct gpu_pipeline *pipeline = calloc(1, sizeof *pipeline);
@@ -79,6 +83,10 @@ struct gpu_pipeline *gpu_pipeline_create(struct gpu *gpu, const struct gpu_pipel
             .stage =
                 {
                     .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                    .pNext = source->subgroup_width ? &subgroup_size : NULL,
+                    .flags = source->subgroup_width
+                                 ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT
+                                 : 0,
                     .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                     .module = module,
                     .pName = "main",

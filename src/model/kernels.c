@@ -1,6 +1,8 @@
 // kernels.c: SPIR-V of every kernel and the shape each kind of device gets.
 #include "model/kernels.h"
 
+#include <string.h>
+
 #include "shared/kernel_args.h"
 
 // clang-format off
@@ -31,6 +33,14 @@ static const uint32_t linear_f16[] = {
 static const uint32_t linear_f16_f32[] = {
 #include "linear_f16_f32.spv.inc"
 };
+#ifdef VKCLIP_HAS_MATRIX
+static const uint32_t linear_matrix_f16[] = {
+#include "linear_matrix_f16.spv.inc"
+};
+static const uint32_t linear_matrix_f16_f32[] = {
+#include "linear_matrix_f16_f32.spv.inc"
+};
+#endif
 static const uint32_t attention_f32[] = {
 #include "attention_f32.spv.inc"
 };
@@ -51,6 +61,19 @@ struct spirv {
 };
 #define SPIRV(words) words, sizeof words
 
+// Named by what they read and, where that differs, by what they write.
+static const struct {
+    struct spirv f32, f16, f16_f32, matrix_f16, matrix_f16_f32;
+} linear_sources = {
+    .f32 = {SPIRV(linear_f32)},
+    .f16 = {SPIRV(linear_f16)},
+    .f16_f32 = {SPIRV(linear_f16_f32)},
+#ifdef VKCLIP_HAS_MATRIX // else no device is said to have matrices
+    .matrix_f16 = {SPIRV(linear_matrix_f16)},
+    .matrix_f16_f32 = {SPIRV(linear_matrix_f16_f32)},
+#endif
+};
+
 static const struct {
     const char *name;
     struct spirv f32, f16;
@@ -58,41 +81,33 @@ static const struct {
     [KERNEL_PATCHIFY] = {"patchify", {SPIRV(patchify_f32)}, {SPIRV(patchify_f16)}},
     [KERNEL_EMBED_TOKENS] = {"embed_tokens", {SPIRV(embed_tokens_f32)}, {SPIRV(embed_tokens_f16)}},
     [KERNEL_LAYERNORM] = {"layernorm", {SPIRV(layernorm_f32)}, {SPIRV(layernorm_f16)}},
-    [KERNEL_LINEAR] = {"linear", {SPIRV(linear_f32)}, {SPIRV(linear_f16)}},
-    [KERNEL_LINEAR_NARROW] = {"linear", {SPIRV(linear_f32)}, {SPIRV(linear_f16)}},
-    [KERNEL_LINEAR_F32] = {"linear", .f16 = {SPIRV(linear_f16_f32)}},
-    [KERNEL_LINEAR_F32_NARROW] = {"linear", .f16 = {SPIRV(linear_f16_f32)}},
     [KERNEL_ATTENTION] = {"attention", {SPIRV(attention_f32)}, {SPIRV(attention_f16)}},
     [KERNEL_ATTENTION_CAUSAL] = {"attention", {SPIRV(attention_f32)}, {SPIRV(attention_f16)}},
     [KERNEL_MEAN] = {"mean", {SPIRV(mean_f32)}, {SPIRV(mean_f32)}},
     [KERNEL_NORMALIZE] = {"normalize", {SPIRV(normalize_f32)}, {SPIRV(normalize_f32)}},
 };
 
-// Tiles of linear, as specialization constants.
-struct linear_tile {
-    uint32_t workgroup_width, tile_rows, tile_cols, lanes_across, is_staged;
-};
-
-// What the kinds of devices get. Measured on llvmpipe (Mesa 22.3.6, 2 cores of an EPYC, GFLOP a
-// core and second, 197 x 768 by 768 x 768): 14 with 12 x 16 outputs a lane, 8 with 12 x 4, 1.5
-// with shared memory, whose barriers a CPU pays dearly. GPUs get the textbook's 64 x 64 tile in
-// shared memory, within the 128 lanes and 16 KiB that Vulkan guarantees.
+// What the kinds of devices get. GPUs get what fits the 128 lanes and 16 KiB that Vulkan
+// guarantees.
 struct device_shapes {
-    struct linear_tile linear, linear_narrow;
-    uint32_t row_width; // workgroup of layernorm and normalize
+    const char *linear[LINEAR_CLASSES]; // names of variants
+    uint32_t row_width;                 // workgroup of layernorm and normalize
     uint32_t lanes_per_row;
     uint32_t attention_width; // queries a workgroup
     uint32_t copy_width;      // workgroup of patchify, embed_tokens and mean
 };
 
+// Measured on llvmpipe (Mesa 22.3.6, 2 cores of an EPYC, GFLOP a core and second, 197 x 768 by
+// 768 x 768): 14 with 12 x 16 outputs a lane, 8 with 12 x 4, 1.5 with shared memory, whose barriers
+// a CPU pays dearly.
+//
 // Mali and V3D have 64 registers a lane, and keep shared memory where all memory is. In the
 // textbook's tile their compilers (Mesa 26.2.6) spill: 167 fills in 1492 instructions on a
 // Mali-G610, 316 in 2860 on V3D 7.1. In the small one they do not.
 static const struct device_shapes device_shapes[TILES_COUNT] = {
     [TILES_SOFTWARE] =
         {
-            .linear = {8, 12, 16, 2, 0},
-            .linear_narrow = {8, 12, 4, 8, 0},
+            .linear = {"direct-12x32", "direct-48x32", "direct-48x32"},
             .row_width = 8,
             .lanes_per_row = 1,
             .attention_width = 8,
@@ -100,8 +115,7 @@ static const struct device_shapes device_shapes[TILES_COUNT] = {
         },
     [TILES_HARDWARE] =
         {
-            .linear = {128, 8, 4, 16, 1},
-            .linear_narrow = {64, 4, 4, 16, 0},
+            .linear = {"direct-16x64", "staged-64x64", "staged-64x64"},
             .row_width = 64,
             .lanes_per_row = 64,
             .attention_width = 64,
@@ -109,8 +123,7 @@ static const struct device_shapes device_shapes[TILES_COUNT] = {
         },
     [TILES_SMALL] =
         {
-            .linear = {64, 4, 4, 16, 0},
-            .linear_narrow = {64, 4, 4, 16, 0},
+            .linear = {"direct-16x64", "direct-16x64", "direct-16x64"},
             .row_width = 64,
             .lanes_per_row = 64,
             .attention_width = 64,
@@ -129,70 +142,182 @@ enum kernels_tiles kernels_choose_tiles(const vkclip_device_facts *device)
 
 const char *kernel_name(enum kernel kernel)
 {
-    return sources[kernel].name;
+    bool is_linear = kernel >= KERNEL_LINEAR && kernel < KERNEL_LINEAR_F32 + LINEAR_CLASSES;
+    return is_linear ? "linear" : sources[kernel].name;
 }
 
-static bool create(struct kernels *kernels, enum kernel kernel, const uint32_t *constants,
-                   uint32_t constant_count, vkclip_error *err)
+struct kernels_choice kernels_default_choice(enum kernels_tiles tiles)
 {
-    const struct spirv *spirv =
-        kernels->precision == VKCLIP_PRECISION_FP16 ? &sources[kernel].f16 : &sources[kernel].f32;
-    kernels->pipelines[kernel] = gpu_pipeline_create(kernels->gpu,
-                                                     &(struct gpu_pipeline_source){
-                                                         .name = sources[kernel].name,
-                                                         .spirv = spirv->words,
-                                                         .spirv_bytes = spirv->byte_count,
-                                                         .constants = constants,
-                                                         .constant_count = constant_count,
-                                                     },
-                                                     err);
-    return kernels->pipelines[kernel] != NULL;
+    struct kernels_choice choice;
+    for (int i = 0; i < LINEAR_CLASSES; i++)
+        choice.linear[i] = choice.linear_f32[i] =
+            linear_variant_find(device_shapes[tiles].linear[i]);
+    return choice;
 }
 
-static bool create_linear(struct kernels *kernels, enum kernel kernel,
-                          const struct linear_tile *tile, vkclip_error *err)
+// ---- pipelines -------------------------------------------------------------------------------
+
+#define MOST_CONSTANTS 8
+
+// A pipeline to be made.
+struct job {
+    enum kernel kernel;
+    struct spirv spirv;
+    uint32_t constants[MOST_CONSTANTS];
+    uint32_t constant_count, subgroup_width;
+    struct gpu_pipeline *pipeline;
+    vkclip_error error;
+};
+
+struct jobs {
+    struct kernels *kernels;
+    struct job items[KERNEL_COUNT];
+    uint32_t count;
+};
+
+static struct job *add_job(struct jobs *jobs, enum kernel kernel, struct kernel_shape shape)
 {
-    const uint32_t constants[] = {
-        [SPEC_WORKGROUP_WIDTH] = tile->workgroup_width,
-        [SPEC_TILE_ROWS] = tile->tile_rows,
-        [SPEC_TILE_COLS] = tile->tile_cols,
-        [SPEC_LANES_ACROSS] = tile->lanes_across,
-        [SPEC_IS_STAGED] = tile->is_staged,
-    };
-    kernels->shapes[kernel].rows = tile->workgroup_width / tile->lanes_across * tile->tile_rows;
-    kernels->shapes[kernel].cols = tile->lanes_across * tile->tile_cols;
-    return create(kernels, kernel, constants, 5, err);
+    struct job *job = &jobs->items[jobs->count++];
+    job->kernel = kernel;
+    jobs->kernels->shapes[kernel] = shape;
+    return job;
 }
 
-static bool create_by_row(struct kernels *kernels, enum kernel kernel,
-                          const struct device_shapes *shapes, vkclip_error *err)
+static bool is_half(const struct jobs *jobs)
+{
+    return jobs->kernels->precision == VKCLIP_PRECISION_FP16;
+}
+
+static void add_plain(struct jobs *jobs, enum kernel kernel, uint32_t rows,
+                      const uint32_t *constants, uint32_t count)
+{
+    struct job *job = add_job(jobs, kernel, (struct kernel_shape){.rows = rows});
+    job->spirv = is_half(jobs) ? sources[kernel].f16 : sources[kernel].f32;
+    memcpy(job->constants, constants, count * sizeof *constants);
+    job->constant_count = count;
+}
+
+static void add_copy(struct jobs *jobs, enum kernel kernel, const struct device_shapes *shapes)
+{
+    add_plain(jobs, kernel, 1, &shapes->copy_width, 1);
+}
+
+static void add_by_row(struct jobs *jobs, enum kernel kernel, const struct device_shapes *shapes)
 {
     const uint32_t constants[] = {
         [SPEC_WORKGROUP_WIDTH] = shapes->row_width,
         [SPEC_LANES_PER_ROW] = shapes->lanes_per_row,
     };
-    kernels->shapes[kernel].rows = shapes->row_width / shapes->lanes_per_row;
-    return create(kernels, kernel, constants, 2, err);
+    add_plain(jobs, kernel, shapes->row_width / shapes->lanes_per_row, constants, 2);
 }
 
-static bool create_copy(struct kernels *kernels, enum kernel kernel,
-                        const struct device_shapes *shapes, vkclip_error *err)
-{
-    kernels->shapes[kernel].rows = 1;
-    return create(kernels, kernel, &shapes->copy_width, 1, err);
-}
-
-static bool create_attention(struct kernels *kernels, enum kernel kernel,
-                             const struct device_shapes *shapes, uint32_t head_dim,
-                             vkclip_error *err)
+static void add_attention(struct jobs *jobs, enum kernel kernel, const struct device_shapes *shapes,
+                          uint32_t head_dim)
 {
     const uint32_t constants[] = {
         [SPEC_WORKGROUP_WIDTH] = shapes->attention_width,
         [SPEC_HEAD_DIM] = head_dim,
         [SPEC_IS_CAUSAL] = kernel == KERNEL_ATTENTION_CAUSAL,
     };
-    kernels->shapes[kernel].rows = shapes->attention_width;
-    return create(kernels, kernel, constants, 3, err);
+    add_plain(jobs, kernel, shapes->attention_width, constants, 3);
+}
+
+static void add_linear_matrix(struct jobs *jobs, struct job *job,
+                              const struct linear_variant *variant, bool is_mixed)
+{
+    const vkclip_device_facts *device = gpu_get_facts(jobs->kernels->gpu);
+    const uint32_t constants[MOST_CONSTANTS] = {
+        [SPEC_WORKGROUP_WIDTH] = variant->lanes * device->subgroup_width,
+        [SPEC_FRAGMENT_ROWS] = device->matrix_rows,
+        [SPEC_FRAGMENT_COLS] = device->matrix_cols,
+        [SPEC_FRAGMENT_DEPTH] = device->matrix_depth,
+        [SPEC_FRAGMENTS_DOWN] = variant->tile_rows / device->matrix_rows,
+        [SPEC_FRAGMENTS_ACROSS] = variant->tile_cols / device->matrix_cols,
+        [SPEC_SUBGROUPS] = variant->lanes,
+        [SPEC_SUBGROUPS_ACROSS] = variant->across,
+    };
+    job->spirv = is_mixed ? linear_sources.matrix_f16_f32 : linear_sources.matrix_f16;
+    memcpy(job->constants, constants, sizeof constants);
+    job->constant_count = MOST_CONSTANTS;
+    job->subgroup_width = device->subgroup_width;
+}
+
+static void add_linear(struct jobs *jobs, enum kernel kernel, const struct linear_variant *variant)
+{
+    const bool is_mixed = kernel >= KERNEL_LINEAR_F32;
+    struct job *job =
+        add_job(jobs, kernel,
+                (struct kernel_shape){linear_variant_rows(variant), linear_variant_cols(variant)});
+    if (variant->method == LINEAR_MATRIX) {
+        add_linear_matrix(jobs, job, variant, is_mixed);
+        return;
+    }
+    const uint32_t constants[] = {
+        [SPEC_WORKGROUP_WIDTH] = variant->lanes,
+        [SPEC_TILE_ROWS] = variant->tile_rows,
+        [SPEC_TILE_COLS] = variant->tile_cols,
+        [SPEC_LANES_ACROSS] = variant->across,
+        [SPEC_IS_STAGED] = variant->method == LINEAR_STAGED,
+        [SPEC_PARTS] = variant->parts,
+    };
+    job->spirv = is_mixed        ? linear_sources.f16_f32
+                 : is_half(jobs) ? linear_sources.f16
+                                 : linear_sources.f32;
+    memcpy(job->constants, constants, sizeof constants);
+    job->constant_count = sizeof constants / sizeof *constants;
+}
+
+static void add_linears(struct jobs *jobs, const struct kernels_choice *choice)
+{
+    for (uint32_t i = 0; i < LINEAR_CLASSES; i++) {
+        add_linear(jobs, KERNEL_LINEAR + i, choice->linear[i]);
+        if (is_half(jobs))
+            add_linear(jobs, KERNEL_LINEAR_F32 + i, choice->linear_f32[i]);
+    }
+}
+
+// The first job that makes the same pipeline.
+static struct job *first_like(struct jobs *jobs, const struct job *job)
+{
+    struct job *first = jobs->items;
+    while (first->spirv.words != job->spirv.words ||
+           memcmp(first->constants, job->constants, sizeof job->constants) != 0)
+        first++;
+    return first;
+}
+
+static void run_job(void *context, uint32_t index)
+{
+    struct jobs *jobs = context;
+    struct job *job = &jobs->items[index];
+    if (first_like(jobs, job) != job)
+        return;
+    job->pipeline = gpu_pipeline_create(jobs->kernels->gpu,
+                                        &(struct gpu_pipeline_source){
+                                            .name = kernel_name(job->kernel),
+                                            .spirv = job->spirv.words,
+                                            .spirv_bytes = job->spirv.byte_count,
+                                            .constants = job->constants,
+                                            .constant_count = job->constant_count,
+                                            .subgroup_width = job->subgroup_width,
+                                        },
+                                        &job->error);
+}
+
+static bool run_jobs(struct jobs *jobs, vkclip_error *err)
+{
+    for (uint32_t i = 0; i < jobs->count; i++)
+        run_job(jobs, i);
+    const vkclip_error *error = NULL;
+    for (uint32_t i = 0; i < jobs->count; i++) {
+        struct job *job = &jobs->items[i];
+        jobs->kernels->pipelines[job->kernel] = first_like(jobs, job)->pipeline;
+        if (!error && job->error.status)
+            error = &job->error;
+    }
+    if (error && err)
+        *err = *error;
+    return !error;
 }
 
 bool kernels_init(struct kernels *kernels, struct gpu *gpu, const struct kernels_params *params,
@@ -208,24 +333,30 @@ bool kernels_init(struct kernels *kernels, struct gpu *gpu, const struct kernels
         .precision = params->precision,
         .element_bytes = params->precision == VKCLIP_PRECISION_FP16 ? 2 : 4,
     };
-    return create_copy(kernels, KERNEL_PATCHIFY, shapes, err) &&
-           create_copy(kernels, KERNEL_EMBED_TOKENS, shapes, err) &&
-           create_by_row(kernels, KERNEL_LAYERNORM, shapes, err) &&
-           create_by_row(kernels, KERNEL_NORMALIZE, shapes, err) &&
-           create_linear(kernels, KERNEL_LINEAR, &shapes->linear, err) &&
-           create_linear(kernels, KERNEL_LINEAR_NARROW, &shapes->linear_narrow, err) &&
-           (params->precision != VKCLIP_PRECISION_FP16 ||
-            (create_linear(kernels, KERNEL_LINEAR_F32, &shapes->linear, err) &&
-             create_linear(kernels, KERNEL_LINEAR_F32_NARROW, &shapes->linear_narrow, err))) &&
-           create_attention(kernels, KERNEL_ATTENTION, shapes, params->head_dim, err) &&
-           (!params->is_causal ||
-            create_attention(kernels, KERNEL_ATTENTION_CAUSAL, shapes, params->head_dim, err)) &&
-           (!params->has_mean || create_copy(kernels, KERNEL_MEAN, shapes, err));
+    const struct kernels_choice by_default = kernels_default_choice(params->tiles);
+    struct jobs jobs = {.kernels = kernels};
+    add_linears(&jobs,
+                params->choice ? params->choice : &by_default); // first, since they take longest
+    add_attention(&jobs, KERNEL_ATTENTION, shapes, params->head_dim);
+    if (params->is_causal)
+        add_attention(&jobs, KERNEL_ATTENTION_CAUSAL, shapes, params->head_dim);
+    add_by_row(&jobs, KERNEL_LAYERNORM, shapes);
+    add_by_row(&jobs, KERNEL_NORMALIZE, shapes);
+    if (params->has_mean)
+        add_copy(&jobs, KERNEL_MEAN, shapes);
+    add_copy(&jobs, KERNEL_PATCHIFY, shapes);
+    add_copy(&jobs, KERNEL_EMBED_TOKENS, shapes);
+    return run_jobs(&jobs, err);
 }
 
 void kernels_finish(struct kernels *kernels)
 {
-    for (int i = 0; i < KERNEL_COUNT; i++)
-        gpu_pipeline_destroy(kernels->gpu, kernels->pipelines[i]);
+    for (int i = 0; i < KERNEL_COUNT; i++) {
+        struct gpu_pipeline *pipeline = kernels->pipelines[i];
+        gpu_pipeline_destroy(kernels->gpu, pipeline);
+        for (int j = i; j < KERNEL_COUNT; j++)
+            if (kernels->pipelines[j] == pipeline)
+                kernels->pipelines[j] = NULL;
+    }
     *kernels = (struct kernels){0};
 }

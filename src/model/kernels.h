@@ -5,16 +5,16 @@
 #define VKCLIP_MODEL_KERNELS_H
 
 #include "gpu/gpu.h"
+#include "model/linear_variants.h"
 
 enum kernel {
     KERNEL_PATCHIFY,
     KERNEL_EMBED_TOKENS,
     KERNEL_LAYERNORM,
-    KERNEL_LINEAR,        // many rows
-    KERNEL_LINEAR_NARROW, // few rows
-    KERNEL_LINEAR_F32,    // in fp16, the same with an f32 output: residual stream, embeddings
-    KERNEL_LINEAR_F32_NARROW,
-    KERNEL_ATTENTION,
+    KERNEL_LINEAR, // one for each class of rows, LINEAR_FEW and so on
+    KERNEL_LINEAR_F32 =
+        KERNEL_LINEAR + LINEAR_CLASSES, // in fp16, to f32: residual stream, embeddings
+    KERNEL_ATTENTION = KERNEL_LINEAR_F32 + LINEAR_CLASSES,
     KERNEL_ATTENTION_CAUSAL,
     KERNEL_MEAN,
     KERNEL_NORMALIZE,
@@ -32,7 +32,7 @@ struct kernels {
     vkclip_precision precision; // FP32 or FP16
     uint32_t element_bytes;     // of weights and matmul inputs
     struct kernel_shape shapes[KERNEL_COUNT];
-    struct gpu_pipeline *pipelines[KERNEL_COUNT];
+    struct gpu_pipeline *pipelines[KERNEL_COUNT]; // several may be one and the same
 };
 
 // Whose tiles to take; any run on any device.
@@ -43,15 +43,24 @@ enum kernels_tiles {
     TILES_COUNT,
 };
 
+// The variant of each class of KERNEL_LINEAR and of KERNEL_LINEAR_F32; of one family each.
+struct kernels_choice {
+    const struct linear_variant *linear[LINEAR_CLASSES], *linear_f32[LINEAR_CLASSES];
+};
+
 struct kernels_params {
-    vkclip_precision precision; // FP32 or FP16
-    enum kernels_tiles tiles;   // kernels_choose_tiles knows
-    uint32_t head_dim;          // columns of a head, in both towers
-    bool is_causal;             // some attention is
-    bool has_mean;              // some sequences are averaged
+    vkclip_precision precision;          // FP32 or FP16
+    enum kernels_tiles tiles;            // kernels_choose_tiles knows
+    uint32_t head_dim;                   // columns of a head, in both towers
+    bool is_causal;                      // some attention is
+    bool has_mean;                       // some sequences are averaged
+    const struct kernels_choice *choice; // NULL: kernels_default_choice of these tiles
 };
 
 enum kernels_tiles kernels_choose_tiles(const vkclip_device_facts *device);
+
+// What is safe and good without having been measured on the device.
+struct kernels_choice kernels_default_choice(enum kernels_tiles tiles);
 
 // Creates all pipelines.
 //

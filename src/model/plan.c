@@ -234,21 +234,18 @@ struct tensor plan_layernorm_replace(struct plan *plan, struct tensor x,
     return add_layernorm(plan, x, w, epsilon, true);
 }
 
-// Few rows get the narrow tile: the wide one would compute rows that are not there. Where matmul
-// inputs are f32, so is every output, and one kernel serves both.
+// Where matmul inputs are f32, so is every output, and one kernel serves both.
 static void add_linear(struct plan *plan, bool is_f32_output, struct tensor x,
                        const struct linear_weights *w, struct binding y, struct linear_args args)
 {
     const bool is_mixed = is_f32_output && plan->kernels->element_bytes != sizeof(float);
-    const enum kernel wide = is_mixed ? KERNEL_LINEAR_F32 : KERNEL_LINEAR;
-    const enum kernel narrow = is_mixed ? KERNEL_LINEAR_F32_NARROW : KERNEL_LINEAR_NARROW;
+    const enum linear_class of_rows = linear_class_of(rows_at_limit(plan, x.rows));
+    const enum kernel kernel = (is_mixed ? KERNEL_LINEAR_F32 : KERNEL_LINEAR) + of_rows;
+    const struct kernel_shape *shape = &plan->kernels->shapes[kernel];
     if (w->in_cols != x.cols || x.cols % 4 != 0)
         plan_fail(plan,
                   "linear: %u columns for %u weights a row; both must be equal multiples of 4",
                   x.cols, w->in_cols);
-    bool is_narrow = rows_at_limit(plan, x.rows) <= plan->kernels->shapes[wide].rows;
-    enum kernel kernel = is_narrow ? narrow : wide;
-    const struct kernel_shape *shape = &plan->kernels->shapes[kernel];
 
     args.rows = x.rows;
     args.in_cols = w->in_cols;

@@ -40,7 +40,7 @@ static uint32_t activation_of(enum linear_kind kind)
 struct linear_case {
     enum linear_kind kind;
     uint32_t rows, in_cols, out_cols;
-    uint32_t limit_rows; // at least rows; decides between the wide and the narrow tile
+    uint32_t limit_rows; // at least rows; decides the class
 };
 
 // Panels of 32 outputs as the loader packs them.
@@ -142,28 +142,27 @@ static void linear_case(struct rig *rig, const void *data)
     rig_check(rig, what, got, want, out_count, is_f32 ? of_sums : rig_rounding(rig, of_sums));
 }
 
-// The limits and the shape of one tile of linear: what decides which sizes are ragged.
+// What decides which sizes are ragged: the most rows of a class, and the shape of its tile.
 struct linear_tile_sizes {
     uint32_t limit_rows, rows, cols;
 };
 
-static struct linear_tile_sizes tile_sizes(const struct rig *rig, bool is_f32, bool is_narrow)
+static struct linear_tile_sizes tile_sizes(const struct rig *rig, bool is_f32,
+                                           enum linear_class of_rows)
 {
+    static const uint32_t limits[LINEAR_CLASSES] = {64, 256, 300};
     const bool is_mixed = is_f32 && rig_is_half(rig);
-    const enum kernel wide = is_mixed ? KERNEL_LINEAR_F32 : KERNEL_LINEAR;
-    const enum kernel narrow = is_mixed ? KERNEL_LINEAR_F32_NARROW : KERNEL_LINEAR_NARROW;
-    const uint32_t wide_rows = rig->kernels.shapes[wide].rows;
-    const struct kernel_shape *shape = &rig->kernels.shapes[is_narrow ? narrow : wide];
-    const uint32_t above = wide_rows < 256 ? 256 : wide_rows + 1;
-    return (struct linear_tile_sizes){is_narrow ? wide_rows : above, shape->rows, shape->cols};
+    const enum kernel kernel = (is_mixed ? KERNEL_LINEAR_F32 : KERNEL_LINEAR) + of_rows;
+    const struct kernel_shape *shape = &rig->kernels.shapes[kernel];
+    return (struct linear_tile_sizes){limits[of_rows], shape->rows, shape->cols};
 }
 
-static void linear_sizes_of(struct rig *rig, enum linear_kind kind, bool is_narrow)
+static void linear_sizes_of(struct rig *rig, enum linear_kind kind, enum linear_class of_rows)
 {
-    const struct linear_tile_sizes tile = tile_sizes(rig, kind == LINEAR_ADD, is_narrow);
+    const struct linear_tile_sizes tile = tile_sizes(rig, kind == LINEAR_ADD, of_rows);
     const uint32_t rows[] = {1, 11, 13, 65, 197, 255, tile.rows - 1, tile.rows, tile.rows + 1};
     const uint32_t cols[] = {1, 31, 32, 33, 100, tile.cols - 1, tile.cols, tile.cols + 1};
-    const uint32_t few = tile.limit_rows < 49 ? tile.limit_rows : 49;
+    const uint32_t few = 49;
     for (size_t i = 0; i < COUNT(rows); i++)
         if (rows[i] > 0 && rows[i] <= tile.limit_rows)
             cases_run_one(rig, linear_case,
@@ -178,20 +177,21 @@ static void linear_sizes_of(struct rig *rig, enum linear_kind kind, bool is_narr
                       &(struct linear_case){kind, few / 2, in_cols, 33, tile.limit_rows});
 }
 
-// Every variant: outputs in the storage type and in f32, wide and narrow tiles.
+// Every variant in use: outputs in the storage type and in f32, each class of rows.
 void cases_linear_sizes(struct rig *rig)
 {
-    for (int is_narrow = 0; is_narrow < 2; is_narrow++) {
-        linear_sizes_of(rig, LINEAR_GELU, is_narrow);
-        linear_sizes_of(rig, LINEAR_ADD, is_narrow);
+    for (enum linear_class of_rows = 0; of_rows < LINEAR_CLASSES; of_rows++) {
+        linear_sizes_of(rig, LINEAR_GELU, of_rows);
+        linear_sizes_of(rig, LINEAR_ADD, of_rows);
     }
 }
 
 void cases_linear_endings(struct rig *rig)
 {
     for (enum linear_kind kind = LINEAR_PLAIN; kind < LINEAR_KINDS; kind++) {
-        cases_run_one(rig, linear_case, &(struct linear_case){kind, 197, 128, 192, 197}); // wide
-        cases_run_one(rig, linear_case, &(struct linear_case){kind, 11, 128, 192, 16});   // narrow
+        cases_run_one(rig, linear_case, &(struct linear_case){kind, 197, 128, 192, 300});
+        cases_run_one(rig, linear_case, &(struct linear_case){kind, 197, 128, 192, 197});
+        cases_run_one(rig, linear_case, &(struct linear_case){kind, 11, 128, 192, 16});
         cases_run_one(rig, linear_case, &(struct linear_case){kind, 1, 640, 100, 1});
     }
 }

@@ -24,9 +24,12 @@ static const enum case_group groups[] = {
 };
 
 static const char *const suffixes[KERNEL_COUNT] = {
-    [KERNEL_LINEAR_NARROW] = ", few rows",
-    [KERNEL_LINEAR_F32] = ", to fp32",
-    [KERNEL_LINEAR_F32_NARROW] = ", to fp32, few rows",
+    [KERNEL_LINEAR + LINEAR_FEW] = ", few rows",
+    [KERNEL_LINEAR + LINEAR_SOME] = ", some rows",
+    [KERNEL_LINEAR + LINEAR_MANY] = ", many rows",
+    [KERNEL_LINEAR_F32 + LINEAR_FEW] = ", to fp32, few rows",
+    [KERNEL_LINEAR_F32 + LINEAR_SOME] = ", to fp32, some rows",
+    [KERNEL_LINEAR_F32 + LINEAR_MANY] = ", to fp32, many rows",
     [KERNEL_ATTENTION_CAUSAL] = ", causal",
 };
 

@@ -1,0 +1,52 @@
+// linear_variants.h: the ways linear can be computed, and which a device gets before it is tuned.
+#ifndef VKCLIP_MODEL_LINEAR_VARIANTS_H
+#define VKCLIP_MODEL_LINEAR_VARIANTS_H
+
+#include "base/error.h"
+
+enum linear_method {
+    LINEAR_DIRECT, // operands straight from memory
+    LINEAR_STAGED, // through shared memory
+    LINEAR_MATRIX, // on cooperative matrices
+};
+
+struct linear_variant {
+    const char *name; // method and tile: rows x columns of the output a workgroup computes
+    enum linear_method method;
+    uint32_t lanes;                // a workgroup; subgroups, for LINEAR_MATRIX
+    uint32_t tile_rows, tile_cols; // of outputs that a lane, or subgroup, computes
+    uint32_t across;               // lanes, or subgroups, side by side along the columns
+    uint32_t parts;                // lanes that share an output
+};
+
+// How many rows a run may have. Each class has its own variant.
+#define LINEAR_FEW_ROWS  64
+#define LINEAR_SOME_ROWS 256
+enum linear_class {
+    LINEAR_FEW,  // a text or a few labels
+    LINEAR_SOME, // an image, the longest text
+    LINEAR_MANY,
+    LINEAR_CLASSES,
+};
+
+enum linear_class linear_class_of(uint32_t rows);
+
+// Variants of one family add the products of an output in the same order, so that their results are
+// the same to the bit. All classes of a kernel take theirs from one family, since an embedding must
+// not depend on the batch it is computed in.
+bool linear_variants_agree(const struct linear_variant *a, const struct linear_variant *b);
+
+// Whether a device can have the variant, by its limits.
+bool linear_variant_fits(const struct linear_variant *variant, const vkclip_device_facts *device,
+                         vkclip_precision precision);
+
+// Workgroups count this many rows and columns.
+uint32_t linear_variant_rows(const struct linear_variant *variant);
+uint32_t linear_variant_cols(const struct linear_variant *variant);
+
+// All of them, in the order in which they are tried. find: NULL where there is none of that name.
+extern const struct linear_variant linear_variants[];
+extern const uint32_t linear_variant_count;
+const struct linear_variant *linear_variant_find(const char *name);
+
+#endif
