@@ -73,6 +73,11 @@ struct linear_tile {
     uint32_t workgroup_width, tile_rows, tile_cols, lanes_across, is_staged;
 };
 
+// Tiles of attention, likewise.
+struct attention_shape {
+    uint32_t workgroup_width, lanes_sharing, block_keys;
+};
+
 // What the kinds of devices get. Measured on llvmpipe (Mesa 22.3.6, 2 cores of an EPYC, GFLOP a
 // core and second, 197 x 768 by 768 x 768): 14 with 12 x 16 outputs a lane, 8 with 12 x 4, 1.5
 // with shared memory, whose barriers a CPU pays dearly. GPUs get the textbook's 64 x 64 tile in
@@ -81,13 +86,19 @@ struct device_shapes {
     struct linear_tile linear, linear_narrow;
     uint32_t row_width; // workgroup of layernorm and normalize
     uint32_t lanes_per_row;
-    uint32_t attention_width; // queries a workgroup
-    uint32_t copy_width;      // workgroup of patchify, embed_tokens and mean
+    struct attention_shape attention;
+    uint32_t copy_width; // workgroup of patchify, embed_tokens and mean
 };
 
 // Mali and V3D have 64 registers a lane, and keep shared memory where all memory is. In the
 // textbook's tile their compilers (Mesa 26.2.6) spill: 167 fills in 1492 instructions on a
 // Mali-G610, 316 in 2860 on V3D 7.1. In the small one they do not.
+//
+// Attention: four queries a lane load each key once, and take llvmpipe 0.45 of the time of one a
+// lane (197 tokens); six gain no more. GPUs share these four among 16 lanes, so that a lane holds
+// 16 sums, not 256. With 32 keys at a time AMD's compiler counts 185 vector instructions for a
+// query and key on navi31, with 16 it counts 213, and Intel's 15000 and 23000 cycles on Tiger
+// Lake; Mali's spills with 32.
 static const struct device_shapes device_shapes[TILES_COUNT] = {
     [TILES_SOFTWARE] =
         {
@@ -95,7 +106,7 @@ static const struct device_shapes device_shapes[TILES_COUNT] = {
             .linear_narrow = {8, 12, 4, 8, 0},
             .row_width = 8,
             .lanes_per_row = 1,
-            .attention_width = 8,
+            .attention = {8, 1, 1},
             .copy_width = 32,
         },
     [TILES_HARDWARE] =
@@ -104,7 +115,7 @@ static const struct device_shapes device_shapes[TILES_COUNT] = {
             .linear_narrow = {64, 4, 4, 16, 0},
             .row_width = 64,
             .lanes_per_row = 64,
-            .attention_width = 64,
+            .attention = {64, 16, 32},
             .copy_width = 64,
         },
     [TILES_SMALL] =
@@ -113,7 +124,7 @@ static const struct device_shapes device_shapes[TILES_COUNT] = {
             .linear_narrow = {64, 4, 4, 16, 0},
             .row_width = 64,
             .lanes_per_row = 64,
-            .attention_width = 64,
+            .attention = {64, 16, 16},
             .copy_width = 64,
         },
 };
@@ -182,17 +193,41 @@ static bool create_copy(struct kernels *kernels, enum kernel kernel,
     return create(kernels, kernel, &shapes->copy_width, 1, err);
 }
 
+// Bytes of shared memory of attention.comp: queries, a block of keys, weights, a vec4 a lane.
+static uint32_t attention_bytes(const struct attention_shape *shape, uint32_t head_dim)
+{
+    const uint32_t queries = 4 * shape->workgroup_width / shape->lanes_sharing;
+    const uint32_t floats = (queries + shape->block_keys + 1) * head_dim +
+                            queries * shape->block_keys + 4 * shape->workgroup_width;
+    return floats * (uint32_t)sizeof(float);
+}
+
+// Heads wider than 64 columns get smaller tiles, so that these fit in what Vulkan guarantees.
+static struct attention_shape fit_attention(struct attention_shape shape, uint32_t head_dim)
+{
+    enum { GUARANTEED_BYTES = 16384 };
+    while (shape.lanes_sharing > 1 && attention_bytes(&shape, head_dim) > GUARANTEED_BYTES)
+        if (shape.block_keys > shape.lanes_sharing)
+            shape.block_keys /= 2;
+        else
+            shape.workgroup_width /= 2;
+    return shape;
+}
+
 static bool create_attention(struct kernels *kernels, enum kernel kernel,
                              const struct device_shapes *shapes, uint32_t head_dim,
                              vkclip_error *err)
 {
+    const struct attention_shape shape = fit_attention(shapes->attention, head_dim);
     const uint32_t constants[] = {
-        [SPEC_WORKGROUP_WIDTH] = shapes->attention_width,
+        [SPEC_WORKGROUP_WIDTH] = shape.workgroup_width,
         [SPEC_HEAD_DIM] = head_dim,
         [SPEC_IS_CAUSAL] = kernel == KERNEL_ATTENTION_CAUSAL,
+        [SPEC_LANES_SHARING] = shape.lanes_sharing,
+        [SPEC_BLOCK_KEYS] = shape.block_keys,
     };
-    kernels->shapes[kernel].rows = shapes->attention_width;
-    return create(kernels, kernel, constants, 3, err);
+    kernels->shapes[kernel].rows = 4 * shape.workgroup_width / shape.lanes_sharing;
+    return create(kernels, kernel, constants, 5, err);
 }
 
 bool kernels_init(struct kernels *kernels, struct gpu *gpu, const struct kernels_params *params,
