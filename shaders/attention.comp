@@ -37,6 +37,7 @@ const uint GROUPS = WORKGROUP_WIDTH / LANES_SHARING; // of lanes that share four
 const uint LANE_KEYS = BLOCK_KEYS / LANES_SHARING;
 const uint LANE_QUADS = (QUADS + LANES_SHARING - 1) / LANES_SHARING;
 const bool IS_SHARED = LANES_SHARING > 1;
+const bool IS_LEAN = IS_SHARED && LANE_KEYS == 1; // of registers
 // Half of the smallest float, so that differences stay finite. A key that a query does not see
 // has it for its score: the weight is 0 next to any other score, and what it was before the first
 // of these is multiplied by 0.
@@ -59,25 +60,31 @@ uint key_at(attention_tile tile, uint key, uint part)
     return address(inside == 0 ? tile.head_row : tile.body_row + inside - 1, part);
 }
 
-// Causal queries see themselves and the keys before; the one among the first rows sees all.
+// Causal queries see themselves and the keys before, but not key 0: it is the last token, which
+// sees all.
 bool is_limited(attention_tile tile)
 {
     return IS_CAUSAL && tile.query_row != tile.head_row;
 }
 
-uint key_end(attention_tile tile)
+// The key that a query of a limited tile is.
+uint key_of(attention_tile tile, uint query)
 {
-    return is_limited(tile) ? tile.query_row + tile.query_count - tile.body_row + 1
-                            : tile.key_count;
+    return tile.query_row + query - tile.body_row + 1;
 }
 
-// Which of the four queries from the given one on see a key.
+uint key_end(attention_tile tile)
+{
+    return is_limited(tile) ? key_of(tile, tile.query_count) : tile.key_count;
+}
+
+// Which of the four queries from the given one on see a key. Where limited, key - 1 is below the
+// query's own; for key 0 it is the largest number.
 bvec4 are_visible(attention_tile tile, uint key, uint query)
 {
-    if (!is_limited(tile))
-        return bvec4(key < tile.key_count);
-    const uint query_key = tile.query_row + query - tile.body_row + 1; // a query's own key
-    return lessThan(uvec4(key - 1), query_key + uvec4(0, 1, 2, 3));    // none sees key 0
+    const uint low = is_limited(tile) ? 1 : 0;
+    const uint high = is_limited(tile) ? key_of(tile, query) : tile.key_count;
+    return lessThan(uvec4(key - low), high + low * uvec4(0, 1, 2, 3));
 }
 
 // Column i of of_columns is column i of four queries.
@@ -150,11 +157,15 @@ void attend_alone(attention_tile tile)
         store(tile, query, c, scale(sums[c], 1.0 / totals));
 }
 
-// At most 15.3 KiB of the guaranteed 16 with heads of 64 columns, 16 queries and 32 keys.
+// attention_bytes() in src/model/kernels.c counts what this takes.
 shared vec4 queries[IS_SHARED ? 4 * GROUPS * QUADS : 1];
 shared vec4 block[IS_SHARED ? QUADS * (BLOCK_KEYS + 1) : 1]; // of k or v
 shared vec4 block_weights[IS_SHARED ? GROUPS * BLOCK_KEYS : 1];
 shared vec4 of_lanes[IS_SHARED ? WORKGROUP_WIDTH : 1];
+// What a lean lane does not need for its scores. Without, V3D's compiler (Mesa 26.2.6) spills 8
+// registers, 18 where causal.
+shared vec4 kept_highest[IS_LEAN ? WORKGROUP_WIDTH : 1];
+shared vec4 kept_totals[IS_LEAN ? WORKGROUP_WIDTH : 1];
 
 void load_queries(attention_tile tile)
 {
@@ -184,6 +195,10 @@ void attend_together(attention_tile tile)
     [[unroll]] for (uint c = 0; c < LANE_QUADS; c++)
         sums[c] = mat4(0.0);
     vec4 highest = vec4(LOWEST), totals = vec4(0.0); // totals of the lane's own keys
+    if (IS_LEAN) {
+        kept_highest[lane] = highest;
+        kept_totals[lane] = totals;
+    }
     const uint end = key_end(tile);
     for (uint first = 0; first < end; first += BLOCK_KEYS) {
         barrier();
@@ -202,6 +217,8 @@ void attend_together(attention_tile tile)
                     scores[j] = add_products(scores[j], of_columns, block[k + j * LANES_SHARING]);
             }
 
+        if (IS_LEAN)
+            highest = kept_highest[lane];
         vec4 top = highest;
         [[unroll]] for (uint j = 0; j < LANE_KEYS; j++) {
             const uint key = first + across + j * LANES_SHARING;
@@ -215,6 +232,8 @@ void attend_together(attention_tile tile)
             top = max(top, of_lanes[first_lane + i]);
         const vec4 shrink = exp(highest - top);
         highest = top;
+        if (IS_LEAN)
+            totals = kept_totals[lane];
         totals *= shrink;
         [[unroll]] for (uint c = 0; c < LANE_QUADS; c++)
             sums[c] = scale(sums[c], shrink);
@@ -222,6 +241,10 @@ void attend_together(attention_tile tile)
             const vec4 weights = exp(scores[j] - highest);
             totals += weights;
             block_weights[group * BLOCK_KEYS + across + j * LANES_SHARING] = weights;
+        }
+        if (IS_LEAN) {
+            kept_highest[lane] = highest;
+            kept_totals[lane] = totals;
         }
         barrier();
         if (is_used)
@@ -233,7 +256,7 @@ void attend_together(attention_tile tile)
                 }
     }
 
-    of_lanes[lane] = totals;
+    of_lanes[lane] = IS_LEAN ? kept_totals[lane] : totals;
     barrier();
     totals = vec4(0.0);
     [[unroll]] for (uint i = 0; i < LANES_SHARING; i++)

@@ -98,7 +98,7 @@ struct device_shapes {
 // lane (197 tokens); six gain no more. GPUs share these four among 16 lanes, so that a lane holds
 // 16 sums, not 256. With 32 keys at a time AMD's compiler counts 185 vector instructions for a
 // query and key on navi31, with 16 it counts 213, and Intel's 15000 and 23000 cycles on Tiger
-// Lake; Mali's spills with 32.
+// Lake; Mali's and V3D's spill with 32.
 static const struct device_shapes device_shapes[TILES_COUNT] = {
     [TILES_SOFTWARE] =
         {
@@ -193,12 +193,14 @@ static bool create_copy(struct kernels *kernels, enum kernel kernel,
     return create(kernels, kernel, &shapes->copy_width, 1, err);
 }
 
-// Bytes of shared memory of attention.comp: queries, a block of keys, weights, a vec4 a lane.
+// Bytes of shared memory of attention.comp: queries, a block of keys, weights, and a vec4 a lane or
+// three. With heads of 64 columns 15.3 KiB by 32 keys, 12.3 by 16.
 static uint32_t attention_bytes(const struct attention_shape *shape, uint32_t head_dim)
 {
     const uint32_t queries = 4 * shape->workgroup_width / shape->lanes_sharing;
+    const uint32_t lane_floats = shape->block_keys == shape->lanes_sharing ? 12 : 4;
     const uint32_t floats = (queries + shape->block_keys + 1) * head_dim +
-                            queries * shape->block_keys + 4 * shape->workgroup_width;
+                            queries * shape->block_keys + lane_floats * shape->workgroup_width;
     return floats * (uint32_t)sizeof(float);
 }
 
