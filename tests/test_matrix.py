@@ -139,7 +139,7 @@ def told(kernel, *statistics, body=None):
 class Statistics:
     """What tools/matrix/statistics.py said of some lines."""
 
-    def __init__(self, *lines, options=()):
+    def __init__(self, *lines):
         with tempfile.TemporaryDirectory() as folder:
             listed = []
             for kernel, body in BODIES.items():
@@ -153,7 +153,7 @@ class Statistics:
             with open(os.path.join(folder, "told"), "w", encoding="ascii") as file:
                 file.writelines(line + "\n" for line in lines)
             done = subprocess.run((sys.executable, os.path.join(REPOSITORY, "tools/matrix/statistics.py"),
-                                   "--pipelines", folder, "--precision", "fp32", *options,
+                                   "--pipelines", folder, "--precision", "fp32",
                                    "--table", os.path.join(folder, "table"), os.path.join(folder, "told")),
                                   check=False, timeout=60, capture_output=True, text=True)
             self.status, self.out = done.returncode, done.stdout.strip()
@@ -180,13 +180,6 @@ def a_spill_fails_whatever_its_name():
         assert said.status == 1 and f"1-attention spills: 3 {name}; 2 pipelines" in said.out, said.out
 
 
-def a_spill_of_the_kernel_named_is_accepted():
-    spilling = told("attention", "Spills=3")
-    assert Statistics(GOOD_LINEAR, spilling, options=("--spilling", "linear")).status == 1
-    said = Statistics(GOOD_LINEAR, spilling, options=("--spilling", "attention"))
-    assert said.status == 0 and said.out.endswith("1-attention spills: 3 Spills"), said.out
-
-
 def scratch_is_for_the_results_of_linear_alone():
     for name, most in (("Scratch size", 64), ("SLM size", 64), ("Spill Size", 64 * 16)):
         assert Statistics(told("linear", "Spills=0", f"{name}={most}"), GOOD_ATTENTION).status == 0
@@ -196,7 +189,7 @@ def scratch_is_for_the_results_of_linear_alone():
 
 def silence_about_spills_is_not_a_pass():
     for line in (told("attention"), told("attention", "Instructions=12", "Scratch=0")):
-        said = Statistics(GOOD_LINEAR, line, options=("--spilling", "attention"))
+        said = Statistics(GOOD_LINEAR, line)
         assert said.status == 1 and "1-attention: nothing is told of spills" in said.out, said.out
 
 
@@ -215,7 +208,7 @@ CASES = (what_ran_passes, what_cannot_run_is_not_run_and_says_why, what_cannot_g
          a_failed_cell_fails, a_failed_cell_fails_whatever_the_status, a_failed_command_fails,
          a_check_that_dies_fails, a_row_that_says_nothing_fails, one_failure_fails_all, quick_runs_quick_rows_alone,
          what_an_earlier_run_saw_is_forgotten, no_test_and_no_message_is_not_a_pass,
-         compilers_that_spill_nothing_pass, a_spill_fails_whatever_its_name, a_spill_of_the_kernel_named_is_accepted,
+         compilers_that_spill_nothing_pass, a_spill_fails_whatever_its_name,
          scratch_is_for_the_results_of_linear_alone, silence_about_spills_is_not_a_pass, a_missing_pipeline_fails,
          a_foreign_pipeline_fails)
 

@@ -33,6 +33,8 @@
 #define SPEC_LANES_PER_ROW    1 // layernorm, normalize: lanes that share a row, a power of two
 #define SPEC_HEAD_DIM         1 // attention: columns of a head, a multiple of 4
 #define SPEC_IS_CAUSAL        2 // attention: a query sees the keys up to its own
+#define SPEC_LANES_SHARING    3 // attention: lanes that share four queries
+#define SPEC_BLOCK_KEYS       4 // attention: keys at a time, so many for each of these lanes
 
 // Linear weights [out, in] are stored in panels of this many outputs: panel, input, output.
 #define PANEL_COLS 32
@@ -57,7 +59,7 @@ struct run_counts {
 // One workgroup's share of attention: queries of one sequence, in every head alike.
 struct attention_tile {
     U32 query_row;   // first row of queries
-    U32 query_count; // at most one a lane
+    U32 query_count; // at most four for each group of lanes that shares them
     U32 head_row;    // the sequence's one row among the first
     U32 body_row;    // its first row among the others, which follow
     U32 key_count;   // of both

@@ -87,14 +87,19 @@ static const struct {
     [KERNEL_NORMALIZE] = {"normalize", {SPIRV(normalize_f32)}, {SPIRV(normalize_f32)}},
 };
 
+// Tiles of attention, as specialization constants.
+struct attention_shape {
+    uint32_t workgroup_width, lanes_sharing, block_keys;
+};
+
 // What the kinds of devices get. GPUs get what fits the 128 lanes and 16 KiB that Vulkan
 // guarantees.
 struct device_shapes {
     const char *linear[LINEAR_CLASSES]; // names of variants
     uint32_t row_width;                 // workgroup of layernorm and normalize
     uint32_t lanes_per_row;
-    uint32_t attention_width; // queries a workgroup
-    uint32_t copy_width;      // workgroup of patchify, embed_tokens and mean
+    struct attention_shape attention;
+    uint32_t copy_width; // workgroup of patchify, embed_tokens and mean
 };
 
 // Measured on llvmpipe (Mesa 22.3.6, 2 cores of an EPYC, GFLOP a core and second, 197 x 768 by
@@ -104,13 +109,19 @@ struct device_shapes {
 // Mali and V3D have 64 registers a lane, and keep shared memory where all memory is. In the
 // textbook's tile their compilers (Mesa 26.2.6) spill: 167 fills in 1492 instructions on a
 // Mali-G610, 316 in 2860 on V3D 7.1. In the small one they do not.
+//
+// Attention: four queries a lane load each key once, and take llvmpipe 0.45 of the time of one a
+// lane (197 tokens); six gain no more. GPUs share these four among 16 lanes, so that a lane holds
+// 16 sums, not 256. With 32 keys at a time AMD's compiler counts 185 vector instructions for a
+// query and key on navi31, with 16 it counts 213, and Intel's 15000 and 23000 cycles on Tiger
+// Lake; Mali's and V3D's spill with 32.
 static const struct device_shapes device_shapes[TILES_COUNT] = {
     [TILES_SOFTWARE] =
         {
             .linear = {"direct-12x32", "direct-48x32", "direct-48x32"},
             .row_width = 8,
             .lanes_per_row = 1,
-            .attention_width = 8,
+            .attention = {8, 1, 1},
             .copy_width = 32,
         },
     [TILES_HARDWARE] =
@@ -118,7 +129,7 @@ static const struct device_shapes device_shapes[TILES_COUNT] = {
             .linear = {"direct-16x64", "staged-64x64", "staged-64x64"},
             .row_width = 64,
             .lanes_per_row = 64,
-            .attention_width = 64,
+            .attention = {64, 16, 32},
             .copy_width = 64,
         },
     [TILES_SMALL] =
@@ -126,7 +137,7 @@ static const struct device_shapes device_shapes[TILES_COUNT] = {
             .linear = {"direct-16x64", "direct-16x64", "direct-16x64"},
             .row_width = 64,
             .lanes_per_row = 64,
-            .attention_width = 64,
+            .attention = {64, 16, 16},
             .copy_width = 64,
         },
 };
@@ -211,15 +222,41 @@ static void add_by_row(struct jobs *jobs, enum kernel kernel, const struct devic
     add_plain(jobs, kernel, shapes->row_width / shapes->lanes_per_row, constants, 2);
 }
 
+// Bytes of shared memory of attention.comp: queries, a block of keys, weights, and a vec4 a lane or
+// three. With heads of 64 columns 15.3 KiB by 32 keys, 12.3 by 16.
+static uint32_t attention_bytes(const struct attention_shape *shape, uint32_t head_dim)
+{
+    const uint32_t queries = 4 * shape->workgroup_width / shape->lanes_sharing;
+    const uint32_t lane_floats = shape->block_keys == shape->lanes_sharing ? 12 : 4;
+    const uint32_t floats = (queries + shape->block_keys + 1) * head_dim +
+                            queries * shape->block_keys + lane_floats * shape->workgroup_width;
+    return floats * (uint32_t)sizeof(float);
+}
+
+// Heads wider than 64 columns get smaller tiles, so that these fit in what Vulkan guarantees.
+static struct attention_shape fit_attention(struct attention_shape shape, uint32_t head_dim)
+{
+    enum { GUARANTEED_BYTES = 16384 };
+    while (shape.lanes_sharing > 1 && attention_bytes(&shape, head_dim) > GUARANTEED_BYTES)
+        if (shape.block_keys > shape.lanes_sharing)
+            shape.block_keys /= 2;
+        else
+            shape.workgroup_width /= 2;
+    return shape;
+}
+
 static void add_attention(struct jobs *jobs, enum kernel kernel, const struct device_shapes *shapes,
                           uint32_t head_dim)
 {
+    const struct attention_shape shape = fit_attention(shapes->attention, head_dim);
     const uint32_t constants[] = {
-        [SPEC_WORKGROUP_WIDTH] = shapes->attention_width,
+        [SPEC_WORKGROUP_WIDTH] = shape.workgroup_width,
         [SPEC_HEAD_DIM] = head_dim,
         [SPEC_IS_CAUSAL] = kernel == KERNEL_ATTENTION_CAUSAL,
+        [SPEC_LANES_SHARING] = shape.lanes_sharing,
+        [SPEC_BLOCK_KEYS] = shape.block_keys,
     };
-    add_plain(jobs, kernel, shapes->attention_width, constants, 3);
+    add_plain(jobs, kernel, 4 * shape.workgroup_width / shape.lanes_sharing, constants, 5);
 }
 
 static void add_linear_matrix(struct jobs *jobs, struct job *job,

@@ -224,10 +224,13 @@ static void attention_case(struct rig *rig, const void *data)
     rig_check(rig, "  first rows alone", got, want, first_count, rig_rounding(rig, of_sums));
 }
 
+// Lengths around the queries of a tile, 16 or 32, and the keys of a block, 16 or 32 too; one query
+// is in a tile of its own.
 static void attention(struct rig *rig)
 {
     static const struct attention_case cases[] = {
         {{1, 2, 7, 8, 9, 10, 63, 64, 65, 66}, 10, 2, 1.0f, false},
+        {{15, 16, 17, 18, 31, 32, 33, 34, 48, 49}, 10, 1, 1.0f, false},
         {{197}, 1, 1, 1.0f, false},
         {{255}, 1, 1, 0.5f, false},
         // Scores in the hundreds: without the maximum taken off, exp overflows.
@@ -242,6 +245,7 @@ static void attention_causal(struct rig *rig)
 {
     static const struct attention_case cases[] = {
         {{1, 2, 7, 8, 9, 10, 63, 64, 65, 66}, 10, 2, 1.0f, true},
+        {{15, 16, 17, 18, 31, 32, 33, 34, 48, 49}, 10, 1, 1.0f, true},
         {{77, 5, 77}, 3, 2, 1.0f, true},
         {{40, 3}, 2, 1, 8.0f, true},
     };

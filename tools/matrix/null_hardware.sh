@@ -62,16 +62,12 @@ print(name, device["driver"], note, *tiers, sep="\t")' "$1" <<<"$said"
 }
 
 # Has everything compiled for the device; prints a cell.
-compile() { # part, precision, kernel that may spill in which precision...
-    local of=$1-$2 precision=$2 kernel status=0 spilling=()
-    shift 2
-    for kernel; do
-        [ "${kernel%-*}" != "$precision" ] || spilling+=(--spilling "${kernel#*-}")
-    done
+compile() { # part, precision
+    local of=$1-$2 precision=$2 status=0
     run_there "$of.tsv" verify --precision "$precision" >"$out/$of.log" 2>&1 || status=$?
     [ "$status" = 1 ] || { echo "FAILED: status $status"; return; }
     verdict python3 tools/matrix/statistics.py --pipelines "$out/pipelines" --precision "$precision" \
-        "${spilling[@]}" --table "$out/$of.md" "$out/$of.tsv"
+        --table "$out/$of.md" "$out/$of.tsv"
 }
 
 # What validation said, if it was there; prints a cell.
@@ -84,18 +80,15 @@ validated() { # log
 }
 
 # Adds a line of the table for each precision of a device.
-try_device() { # part, PRECISION-KERNEL that may spill..., settings of the environment...
-    local part=$1 spilling=() said title version note tiers precision word
+try_device() { # part, settings of the environment...
+    local part=$1 said title version note tiers precision
     shift
-    device=()
-    for word; do
-        case $word in *=*) device+=("$word") ;; *) spilling+=("$word") ;; esac
-    done
+    device=("$@")
     said=$(describe "$part") || said=
     IFS=$'\t' read -r title version note tiers <<<"$said"
     for precision in $tiers; do
         line "$title, $precision" proof=compiled versions="$version" \
-            kernels="$(compile "$part" "$precision" "${spilling[@]}")" \
+            kernels="$(compile "$part" "$precision")" \
             messages="$(validated "$out/$part-$precision.log")" note="$note"
     done
     [ -n "$said" ] || line "$part" proof="FAILED: no device"
