@@ -330,6 +330,10 @@ VKCLIP_API bool vkclip_embed_pixels(vkclip_engine *engine, const uint8_t *pixels
 // An unreadable image does not stop the others and does not fail the call where errors is
 // given. Fails as vkclip_embed_pixels does.
 //
+// While the device computes max_images, the next are read by threads of this call, one a core and
+// at most 16, so more images a call keep the device busier. No thread outlives the call; a log is
+// called by the calling thread, in the order of the images.
+//
 // Thread safety: one call at a time per engine.
 VKCLIP_API bool vkclip_embed_images(vkclip_engine *engine, const vkclip_image *images, size_t count,
                                     float *embeddings, vkclip_error *errors, vkclip_error *err);

@@ -92,14 +92,19 @@ static bool run_tower(vkclip_engine *engine, const struct tower_plan *t, const s
 
 // ---- images ----------------------------------------------------------------------------------
 
-static bool run_images(vkclip_engine *engine, const uint8_t *pixels, uint32_t count,
-                       const struct results *results, float *rows, vkclip_error *err)
+static void place_pixels(vkclip_engine *engine, const uint8_t *pixels, uint32_t count)
 {
     const size_t side = engine->vit.image_size_px;
+    plan_pack_pixels(gpu_buffer_address(engine->pixels), pixels, count * side * side * 3);
+}
+
+// Runs the tower on the images that were placed.
+static bool run_images(vkclip_engine *engine, uint32_t count, const struct results *results,
+                       float *rows, vkclip_error *err)
+{
     uint32_t lengths[ENGINE_MAX_IMAGES] = {0};
     for (uint32_t i = 0; i < count; i++)
         lengths[i] = vit_tokens(&engine->vit);
-    plan_pack_pixels(gpu_buffer_address(engine->pixels), pixels, count * side * side * 3);
     struct plan_run run;
     make_tiles(engine, lengths, count, &run);
     return run_tower(engine, count == 1 ? &engine->one_image : &engine->images, &run, results, rows,
@@ -128,8 +133,8 @@ static bool run_pixels(vkclip_engine *engine, const uint8_t *pixels, size_t coun
     const size_t side = engine->vit.image_size_px;
     for (size_t done = 0; done < count;) {
         uint32_t now = min_u32(count - done, engine->images.limits.sequences);
-        if (!run_images(engine, pixels + done * side * side * 3, now, results,
-                        rows + done * results->cols, err))
+        place_pixels(engine, pixels + done * side * side * 3, now);
+        if (!run_images(engine, now, results, rows + done * results->cols, err))
             return false;
         done += now;
     }
@@ -156,45 +161,34 @@ bool vkclip_classify_pixels(vkclip_engine *engine, const uint8_t *pixels, size_t
            run_pixels(engine, pixels, count, &results, logits, err);
 }
 
-// Reads as many pictures as are computed at once; one that cannot be read is black. Fails at the
-// first of these where errors is NULL.
-static bool read_pictures(vkclip_engine *engine, const vkclip_image *images, uint32_t count,
-                          bool *is_read, vkclip_error *errors, vkclip_error *err)
-{
-    const size_t side = engine->vit.image_size_px, picture_bytes = side * side * 3;
-    for (uint32_t i = 0; i < count; i++) {
-        vkclip_error reason = {0};
-        uint8_t *picture = engine->pictures + i * picture_bytes;
-        is_read[i] = vkclip_preprocess(engine->model, &images[i], picture, &reason);
-        if (!is_read[i] && !errors) {
-            if (err)
-                *err = reason;
-            return false;
-        }
-        if (errors)
-            errors[i] = reason;
-        if (!is_read[i])
-            memset(picture, 0, picture_bytes);
-    }
-    return true;
-}
-
+// While the device computes a batch the pictures of the next are read. Those of this batch have
+// left engine->pictures by then, so memory holds the pixels of two batches.
 static bool run_encoded(vkclip_engine *engine, const vkclip_image *images, size_t count,
                         const struct results *results, float *rows, vkclip_error *errors,
                         vkclip_error *err)
 {
+    struct pictures *pictures = &engine->pictures;
     const size_t cols = results->cols;
+    const uint32_t most = engine->images.limits.sequences;
+    uint32_t now = min_u32(count, most);
+    pictures_begin(pictures, images, now);
+    pictures_end(pictures);
     for (size_t done = 0; done < count;) {
-        uint32_t now = min_u32(count - done, engine->images.limits.sequences);
         bool is_read[ENGINE_MAX_IMAGES];
-        if (!read_pictures(engine, images + done, now, is_read, errors ? errors + done : NULL,
-                           err) ||
-            !run_images(engine, engine->pictures, now, results, rows + done * cols, err))
+        if (!pictures_report(pictures, is_read, errors ? errors + done : NULL, err))
+            return false;
+        place_pixels(engine, pictures->pixels, now);
+        const uint32_t next = min_u32(count - done - now, most);
+        pictures_begin(pictures, images + done + now, next);
+        bool is_run = run_images(engine, now, results, rows + done * cols, err);
+        pictures_end(pictures);
+        if (!is_run)
             return false;
         for (uint32_t i = 0; i < now; i++)
             if (!is_read[i])
                 memset(rows + (done + i) * cols, 0, cols * sizeof *rows);
         done += now;
+        now = next;
     }
     return true;
 }

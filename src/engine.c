@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/checked.h"
 #include "base/log.h"
 
 // How much one submit may compute, by kind of device, so that it stays well under 250 ms on a
@@ -264,10 +263,8 @@ static bool create_inputs(vkclip_engine *engine, vkclip_error *err)
         {&engine->out, sizes.out, GPU_MEMORY_READBACK},
         {&engine->logits, sizes.logits, GPU_MEMORY_READBACK},
     };
-    engine->pictures = checked_malloc(sizes.pixels + 1);
-    if (!engine->pictures)
-        return fail(err, VKCLIP_ERROR_MEMORY, "no memory for %u pictures",
-                    engine->images.limits.sequences);
+    if (!pictures_init(&engine->pictures, engine->model, engine->images.limits.sequences, err))
+        return false;
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
         if (buffers[i].size_bytes == 0)
             continue;
@@ -327,10 +324,9 @@ static void drop_plans(vkclip_engine *engine)
     gpu_buffer_destroy(engine->gpu, engine->tiles);
     gpu_buffer_destroy(engine->gpu, engine->out);
     gpu_buffer_destroy(engine->gpu, engine->logits);
-    free(engine->pictures);
+    pictures_finish(&engine->pictures);
     engine->arena = engine->pixels = engine->tokens = engine->tiles = engine->out = NULL;
     engine->logits = NULL;
-    engine->pictures = NULL;
 }
 
 static bool record_towers(vkclip_engine *engine, bool is_timed, vkclip_error *err)

@@ -7,6 +7,7 @@
 #include "model/config.h"
 #include "model/text_tower.h"
 #include "model/vit.h"
+#include "pictures.h"
 #include "vkclip.h"
 
 // Immutable once opened.
@@ -44,7 +45,7 @@ struct vkclip_engine {
     struct tower_plan texts, few_texts;
     struct gpu_buffer *pixels, *tokens, *tiles; // inputs of a run
     struct gpu_buffer *out, *logits;            // results of a run
-    uint8_t *pictures;                          // decoded, before they go to the device
+    struct pictures pictures;                   // decoded, before they go to the device
     bool is_profiling;
     vkclip_kernel_time times[KERNEL_COUNT];
 };

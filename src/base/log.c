@@ -8,7 +8,7 @@ void log_line(const vkclip_log *log, vkclip_log_level level, const char *format,
     if (!log || !log->write)
         return;
 
-    char line[1024];
+    char line[LOG_LINE_BYTES];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(line, sizeof line, format, arguments);

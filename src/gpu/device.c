@@ -5,10 +5,14 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+// Pipelines are made by several threads, and each may be the one that sees the device lost.
+static pthread_mutex_t lost_lock = PTHREAD_MUTEX_INITIALIZER;
 
 bool gpu_lose(struct gpu *gpu, vkclip_error *err, const char *format, ...)
 {
@@ -17,7 +21,10 @@ bool gpu_lose(struct gpu *gpu, vkclip_error *err, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(reason, sizeof reason, format, arguments);
     va_end(arguments);
-    fail(&gpu->lost, VKCLIP_ERROR_LOST, "%s: %s", gpu->facts.name, reason);
+    pthread_mutex_lock(&lost_lock);
+    if (gpu->lost.status == VKCLIP_OK)
+        fail(&gpu->lost, VKCLIP_ERROR_LOST, "%s: %s", gpu->facts.name, reason);
+    pthread_mutex_unlock(&lost_lock);
     return gpu_check_alive(gpu, err);
 }
 
@@ -36,11 +43,12 @@ bool gpu_fail(struct gpu *gpu, VkResult result, const char *call, vkclip_error *
 
 bool gpu_check_alive(const struct gpu *gpu, vkclip_error *err)
 {
-    if (gpu->lost.status == VKCLIP_OK)
-        return true;
-    if (err)
+    pthread_mutex_lock(&lost_lock);
+    bool is_alive = gpu->lost.status == VKCLIP_OK;
+    if (!is_alive && err)
         *err = gpu->lost;
-    return false;
+    pthread_mutex_unlock(&lost_lock);
+    return is_alive;
 }
 
 bool gpu_wait(struct gpu *gpu, VkFence fence, uint64_t timeout_ns, vkclip_error *err)

@@ -3,7 +3,7 @@
 // The model room describes what to run as an array of dispatches; this room turns it into
 // recorded command buffers once (gpu_recording_create) and replays them (gpu_recording_run).
 // What changes from run to run lies in buffers: group counts in an indirect buffer, row counts
-// in a uniform buffer. Nothing here is thread-safe within one struct gpu.
+// in a uniform buffer. Within one struct gpu only gpu_pipeline_create is thread-safe, with itself.
 #ifndef VKCLIP_GPU_GPU_H
 #define VKCLIP_GPU_GPU_H
 
@@ -83,6 +83,8 @@ struct gpu_pipeline_source {
     uint32_t subgroup_width; // full subgroups of this many lanes, as matrices want; 0: any
 };
 
+// Several threads may be in here at once, each with its own err, as long as nobody uses the gpu for
+// anything else. Returns NULL on failure.
 struct gpu_pipeline *gpu_pipeline_create(struct gpu *gpu, const struct gpu_pipeline_source *source,
                                          vkclip_error *err);
 void gpu_pipeline_destroy(struct gpu *gpu, struct gpu_pipeline *pipeline);

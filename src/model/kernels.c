@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/parallel.h"
 #include "shared/kernel_args.h"
 
 // clang-format off
@@ -343,8 +344,7 @@ static void run_job(void *context, uint32_t index)
 
 static bool run_jobs(struct jobs *jobs, vkclip_error *err)
 {
-    for (uint32_t i = 0; i < jobs->count; i++)
-        run_job(jobs, i);
+    parallel_run(jobs->count, run_job, jobs);
     const vkclip_error *error = NULL;
     for (uint32_t i = 0; i < jobs->count; i++) {
         struct job *job = &jobs->items[i];

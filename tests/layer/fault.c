@@ -66,7 +66,7 @@ static bool is_time(const struct fault *fault, const char *call, uint32_t use)
            (use == fault->lost_map && strcmp(call, "vkMapMemory") == 0);
 }
 
-static VkResult begin_call(struct fault *fault, const char *call)
+static VkResult use_call(struct fault *fault, const char *call)
 {
     if (fault->is_hung)
         layer_abort("%s on a device that hangs", call);
@@ -82,6 +82,14 @@ static VkResult begin_call(struct fault *fault, const char *call)
         return VK_ERROR_DEVICE_LOST;
     }
     return fault->is_lost && may_be_lost(call) ? VK_ERROR_DEVICE_LOST : VK_SUCCESS;
+}
+
+static VkResult begin_call(struct fault *fault, const char *call)
+{
+    layer_lock();
+    VkResult result = use_call(fault, call);
+    layer_unlock();
+    return result;
 }
 
 static struct fault *fault_of(const void *handle)

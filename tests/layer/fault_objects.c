@@ -3,6 +3,7 @@
 #include "layer.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +57,7 @@ struct objects {
     uint64_t flip_bit;
     uint32_t wait_count;
     uint64_t used_bytes;
-    uint32_t alive[KIND_COUNT];
+    atomic_uint alive[KIND_COUNT]; // several threads create pipelines
     struct block blocks[MAX_BLOCKS];
     struct {
         VkBuffer buffer;

@@ -64,6 +64,18 @@ _Noreturn void layer_abort(const char *format, ...)
     abort();
 }
 
+static pthread_mutex_t stages_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void layer_lock(void)
+{
+    pthread_mutex_lock(&stages_lock);
+}
+
+void layer_unlock(void)
+{
+    pthread_mutex_unlock(&stages_lock);
+}
+
 static const void *key_of(const void *handle)
 {
     return *(const void *const *)handle;

@@ -98,6 +98,11 @@ PFN_vkVoidFunction layer_next(const struct layer_stage *stage, const void *handl
                               const char *name);
 #define NEXT(stage, handle, call) ((PFN_##call)layer_next(stage, handle, #call))
 
+// What stages keep of shader modules and pipelines, which several threads may create at once, is
+// read and written between these two.
+void layer_lock(void);
+void layer_unlock(void);
+
 // Says what is wrong on standard error, "layer: ...", and ends the process by SIGABRT.
 _Noreturn void layer_abort(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

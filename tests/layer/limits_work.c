@@ -152,11 +152,15 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_module(VkDevice device,
     if (result != VK_SUCCESS)
         return result;
     uint32_t *words = malloc(info->codeSize);
-    if (!words || work->module_count == MAX_MODULES)
-        layer_abort("no room for a shader");
+    if (!words)
+        layer_abort("no memory");
     memcpy(words, info->pCode, info->codeSize);
+    layer_lock();
+    if (work->module_count == MAX_MODULES)
+        layer_abort("no room for a shader");
     work->modules[work->module_count++] =
         (struct module){*module, words, info->codeSize / sizeof(uint32_t)};
+    layer_unlock();
     return VK_SUCCESS;
 }
 
@@ -173,9 +177,11 @@ static VKAPI_ATTR void VKAPI_CALL destroy_module(VkDevice device, VkShaderModule
 {
     struct work *work = work_of(device);
     if (module) {
+        layer_lock();
         struct module *found = find_module(work, module);
         free(found->words);
         *found = work->modules[--work->module_count];
+        layer_unlock();
     }
     NEXT(&work_stage, device, vkDestroyShaderModule)(device, module, allocator);
 }
@@ -207,9 +213,11 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_pipelines(VkDevice device, VkPipeli
                                                        VkPipeline *pipelines)
 {
     for (uint32_t i = 0; i < count; i++) {
-        const struct module *module = find_module(work_of(device), infos[i].stage.module);
+        layer_lock();
+        const struct module module = *find_module(work_of(device), infos[i].stage.module);
+        layer_unlock();
         struct spirv_sizes sizes;
-        spirv_read_sizes(&sizes, module->words, module->word_count,
+        spirv_read_sizes(&sizes, module.words, module.word_count,
                          infos[i].stage.pSpecializationInfo);
         VkResult result = check_sizes(limits_values(device), &sizes);
         if (result != VK_SUCCESS) {

@@ -27,7 +27,7 @@ struct statistics {
 };
 
 struct statistics_device {
-    struct module *modules; // all there ever were; one thread creates them
+    struct module *modules; // all there ever were
 };
 
 static bool read_clause(void *state, const char *name, const char *value)
@@ -126,10 +126,12 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_module(VkDevice device,
     struct module *module = calloc(1, sizeof *module);
     if (!module)
         layer_abort("no memory");
-    module->next = state->modules; // newest first, since drivers use handles again
     module->vk_module = *vk_module;
     module->mark = mark_of(info->pCode, info->codeSize / sizeof(uint32_t));
+    layer_lock();
+    module->next = state->modules; // newest first, since drivers use handles again
     state->modules = module;
+    layer_unlock();
     return VK_SUCCESS;
 }
 
@@ -235,12 +237,14 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_pipelines(VkDevice device, VkPipeli
         VkResult result = create(device, cache, 1, &info, allocator, &pipelines[i]);
         if (result != VK_SUCCESS)
             return result;
+        layer_lock();
         FILE *file = fopen(state->path, "a");
         if (!file)
             layer_abort("cannot write %s", state->path);
         write_pipeline(file, device, &info, pipelines[i]);
         if (fclose(file))
             layer_abort("cannot write %s", state->path);
+        layer_unlock();
     }
     return VK_SUCCESS;
 }

@@ -69,6 +69,10 @@ vkclip_image image_at(const struct image_options *options, const char *path)
     return image;
 }
 
+// The first pictures of a call are read while the device waits, so that a fast device is given
+// many; with a row each they take 3 MB.
+enum { MOST_IMAGES_A_CALL = 1024 };
+
 // The images of one call to the library.
 struct portion {
     const struct image_options *options;
@@ -123,10 +127,7 @@ enum exit_status images_run(struct session *session, const struct image_options 
 {
     const vkclip_model_facts *facts = vkclip_model_get_facts(session->model);
     size_t width = user->wants_logits ? facts->class_count : facts->embedding_width;
-    size_t at_once = vkclip_engine_get_facts(session->engine)->max_images;
-    size_t capacity = at_once * 4 > 16 ? at_once * 4 : 16;
-    if (capacity > count)
-        capacity = count;
+    size_t capacity = MOST_IMAGES_A_CALL < count ? MOST_IMAGES_A_CALL : count;
     struct portion portion = {
         .options = options,
         .images = calloc(capacity, sizeof(vkclip_image)),
