@@ -11,7 +11,8 @@ import os
 import subprocess
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+# Relative, since the command may see this folder under another name.
+HERE = os.path.relpath(os.path.dirname(os.path.abspath(__file__)))
 DEMO = os.path.join(HERE, "..", "tools", "demo")
 # In fp32 both unit vectors are within 2e-5 a component and in truth 1e-6 (tests/test_towers.c); fp16, the default
 # where a device stores it, rounds every weight to 11 bits.
