@@ -495,6 +495,60 @@ typedef struct vkclip_verify_params {
 VKCLIP_API bool vkclip_verify(const vkclip_verify_params *params, vkclip_verify_report *report,
                               vkclip_error *err);
 
+// ---- which kernels are fastest on a device --------------------------------------------------
+
+#define VKCLIP_TUNING_MOST_CLASSES  6
+#define VKCLIP_TUNING_MOST_VARIANTS 32
+
+// A way to compute matrix products.
+typedef struct vkclip_tuning_variant {
+    char name[32];    // "staged-64x64": how operands are read, rows x columns a workgroup computes
+    char reason[160]; // why it was struck off; empty where it was timed
+    double microseconds[VKCLIP_TUNING_MOST_CLASSES]; // the median of BiomedCLIP's products; 0: none
+} vkclip_tuning_variant;
+
+typedef struct vkclip_tuning {
+    vkclip_precision precision;
+    uint32_t class_count; // of products: by rows and, in fp16, by what the output is stored in
+    char classes[VKCLIP_TUNING_MOST_CLASSES][32];
+    uint32_t chosen[VKCLIP_TUNING_MOST_CLASSES]; // variant of each class
+    uint32_t variant_count;
+    vkclip_tuning_variant variants[VKCLIP_TUNING_MOST_VARIANTS];
+} vkclip_tuning;
+
+typedef struct vkclip_tune_params {
+    const char *device;          // as in vkclip_engine_params
+    vkclip_precision precision;  // VKCLIP_PRECISION_DEFAULT: what an engine would take
+    const char *cache_directory; // must not be NULL: where the result is kept
+    vkclip_log log;
+    void (*progress)(void *user, uint32_t done, uint32_t total); // done from 0 on; may be NULL
+    void *user;
+} vkclip_tune_params;
+
+// Times the ways a device can compute matrix products, and remembers the fastest of those that
+// compute right: each is first tried as vkclip_verify does, twice for the same bits. Engines of
+// that device, driver, precision and version of this library take them from then on. The variants
+// of all batch sizes add in the same order, so that an embedding still does not depend on its
+// batch.
+//
+// One that ends the program or loses the device is not tried again. Takes some seconds, on a
+// software driver up to a minute; may run in a thread beside an engine, on whose speed it weighs.
+//
+// Returns false and fails with VKCLIP_ERROR_NUMBERS when no variant computes right, with
+// VKCLIP_ERROR_FILE when the result cannot be kept, with VKCLIP_ERROR_LOST, VKCLIP_ERROR_DEVICE or
+// VKCLIP_ERROR_MEMORY when the rest could not be run.
+//
+// Thread safety: safe.
+VKCLIP_API bool vkclip_tune(const vkclip_tune_params *params, vkclip_tuning *tuning,
+                            vkclip_error *err);
+
+// What vkclip_tune remembered: variant_count is 0 where that is nothing. progress is not called.
+VKCLIP_API bool vkclip_tuning_read(const vkclip_tune_params *params, vkclip_tuning *tuning,
+                                   vkclip_error *err);
+
+// Forgets it, and which variants were struck off.
+VKCLIP_API bool vkclip_tuning_forget(const vkclip_tune_params *params, vkclip_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "model/tuning.h"
 
 // How much one submit may compute, by kind of device, so that it stays well under 250 ms on a
 // slow one: watchdogs kill jobs of seconds. llvmpipe does 10 to 30 GFLOP/s and SwiftShader 3;
@@ -117,20 +118,13 @@ static void choose_text_limits(vkclip_engine *engine, uint32_t fraction)
 
 // ---- creation --------------------------------------------------------------------------------
 
-static vkclip_precision choose_precision(const vkclip_device_facts *device, vkclip_precision wanted)
-{
-    if (wanted != VKCLIP_PRECISION_DEFAULT)
-        return wanted;
-    bool is_gpu = device->kind != VKCLIP_DEVICE_SOFTWARE;
-    return is_gpu && device->has_fp16_storage ? VKCLIP_PRECISION_FP16 : VKCLIP_PRECISION_FP32;
-}
-
 // Whether vkclip_verify left a mark on the device.
 static bool check_mark(const vkclip_engine *engine, const char *directory, vkclip_error *err)
 {
-    char reason[GPU_MARK_BYTES];
+    char reason[400];
     bool is_half = engine->facts.precision == VKCLIP_PRECISION_FP16;
-    if (!directory || !gpu_mark_read(engine->gpu, directory, engine->facts.precision, reason))
+    if (!directory || !gpu_note_read(engine->gpu, directory, engine->facts.precision,
+                                     GPU_NOTE_FAILED, reason, sizeof reason))
         return true;
     return fail(err, VKCLIP_ERROR_DEVICE,
                 "%s failed 'vkclip verify' in %s: passing it lifts this, --force overrides it (%s)",
@@ -148,12 +142,15 @@ static bool open_device(vkclip_engine *engine, const vkclip_engine_params *param
     if (device->kind == VKCLIP_DEVICE_SOFTWARE && !params->device)
         log_line(&engine->log, VKCLIP_LOG_WARNING, "no GPU found, running on the CPU with %s",
                  device->name);
-    engine->facts.precision = choose_precision(device, params->precision);
+    engine->facts.precision = tuning_precision(device, params->precision);
     if (!params->allows_failed_device && !check_mark(engine, params->cache_directory, err))
         return false;
     gpu_cache_load(engine->gpu, params->cache_directory);
     const struct encoder *encoder =
         model_has_images(engine->model) ? &engine->vit.encoder : &engine->text.encoder;
+    struct kernels_choice choice;
+    const bool is_tuned =
+        tuning_read_choice(engine->gpu, params->cache_directory, engine->facts.precision, &choice);
     if (!kernels_init(&engine->kernels, engine->gpu,
                       &(struct kernels_params){
                           .precision = engine->facts.precision,
@@ -162,6 +159,7 @@ static bool open_device(vkclip_engine *engine, const vkclip_engine_params *param
                           .is_causal = engine->text.encoder.is_causal,
                           .has_mean = engine->vit.pooling == POOLING_MEAN ||
                                       engine->text.pooling == POOLING_MEAN,
+                          .choice = is_tuned ? &choice : NULL,
                       },
                       err))
         return false;

@@ -1,4 +1,4 @@
-// cache.c: the driver's compiled pipelines on disk, and remarks on devices beside them. Any doubt
+// cache.c: the driver's compiled pipelines on disk, and notes on devices beside them. Any doubt
 // about a file means doing without it.
 #include "gpu/internal.h"
 
@@ -166,42 +166,51 @@ void gpu_cache_save(struct gpu *gpu, const char *directory)
     free(payload);
 }
 
-// ---- marks -----------------------------------------------------------------------------------
+// ---- notes -----------------------------------------------------------------------------------
 
-static void mark_path(const struct gpu *gpu, const char *directory, vkclip_precision precision,
-                      char *path, size_t path_bytes)
+static void note_path(const struct gpu *gpu, const char *directory, vkclip_precision precision,
+                      enum gpu_note kind, char *path, size_t path_bytes)
 {
-    const char *what = precision == VKCLIP_PRECISION_FP16 ? "failed-fp16" : "failed-fp32";
+    static const char *const kinds[] = {
+        [GPU_NOTE_FAILED] = "failed",
+        [GPU_NOTE_TUNED] = "tuned",
+        [GPU_NOTE_TRYING] = "trying",
+        [GPU_NOTE_STRUCK] = "struck",
+    };
+    char what[32];
+    snprintf(what, sizeof what, "%s-%s", kinds[kind],
+             precision == VKCLIP_PRECISION_FP16 ? "fp16" : "fp32");
     key_path(gpu, directory, what, path, path_bytes);
 }
 
-bool gpu_mark_read(const struct gpu *gpu, const char *directory, vkclip_precision precision,
-                   char text[GPU_MARK_BYTES])
+bool gpu_note_read(const struct gpu *gpu, const char *directory, vkclip_precision precision,
+                   enum gpu_note kind, char *text, size_t text_bytes)
 {
     char path[4096];
     size_t count = 0;
-    mark_path(gpu, directory, precision, path, sizeof path);
+    note_path(gpu, directory, precision, kind, path, sizeof path);
     unsigned char *payload = read_cache(path, &count);
     if (!payload)
         return false;
-    snprintf(text, GPU_MARK_BYTES, "%.*s", (int)(count < GPU_MARK_BYTES ? count : GPU_MARK_BYTES),
+    snprintf(text, text_bytes, "%.*s", (int)(count < text_bytes ? count : text_bytes),
              (const char *)payload);
     free(payload);
     return true;
 }
 
-bool gpu_mark_write(const struct gpu *gpu, const char *directory, vkclip_precision precision,
-                    const char *text, vkclip_error *err)
+bool gpu_note_write(const struct gpu *gpu, const char *directory, vkclip_precision precision,
+                    enum gpu_note kind, const char *text, vkclip_error *err)
 {
     char path[4096];
-    mark_path(gpu, directory, precision, path, sizeof path);
+    note_path(gpu, directory, precision, kind, path, sizeof path);
     return write_cache(path, (const unsigned char *)text, strlen(text)) ||
            fail(err, VKCLIP_ERROR_FILE, "%s: cannot be written", path);
 }
 
-void gpu_mark_remove(const struct gpu *gpu, const char *directory, vkclip_precision precision)
+void gpu_note_remove(const struct gpu *gpu, const char *directory, vkclip_precision precision,
+                     enum gpu_note kind)
 {
     char path[4096];
-    mark_path(gpu, directory, precision, path, sizeof path);
+    note_path(gpu, directory, precision, kind, path, sizeof path);
     unlink(path);
 }

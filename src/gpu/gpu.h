@@ -95,15 +95,21 @@ void gpu_pipeline_destroy(struct gpu *gpu, struct gpu_pipeline *pipeline);
 void gpu_cache_load(struct gpu *gpu, const char *directory);
 void gpu_cache_save(struct gpu *gpu, const char *directory);
 
-// A remark on this device in one precision, kept beside the pipeline cache under the same key: what
-// is wrong with its numbers. Reading is false where there is none that is sound; a text longer than
-// GPU_MARK_BYTES is cut. Writing fails with VKCLIP_ERROR_FILE. A lost device can be marked too.
-#define GPU_MARK_BYTES 400
-bool gpu_mark_read(const struct gpu *gpu, const char *directory, vkclip_precision precision,
-                   char text[GPU_MARK_BYTES]);
-bool gpu_mark_write(const struct gpu *gpu, const char *directory, vkclip_precision precision,
-                    const char *text, vkclip_error *err);
-void gpu_mark_remove(const struct gpu *gpu, const char *directory, vkclip_precision precision);
+// What is remembered of this device in one precision, kept beside the pipeline cache under the same
+// key: a text a kind. Reading is false where there is none that is sound; a text longer than there
+// is room for is cut. Writing fails with VKCLIP_ERROR_FILE. A lost device can have notes too.
+enum gpu_note {
+    GPU_NOTE_FAILED, // what is wrong with its numbers
+    GPU_NOTE_TUNED,  // which variants are fastest
+    GPU_NOTE_TRYING, // the variant that is being tried: it ended the program if it is still there
+    GPU_NOTE_STRUCK, // variants that are not tried again
+};
+bool gpu_note_read(const struct gpu *gpu, const char *directory, vkclip_precision precision,
+                   enum gpu_note kind, char *text, size_t text_bytes);
+bool gpu_note_write(const struct gpu *gpu, const char *directory, vkclip_precision precision,
+                    enum gpu_note kind, const char *text, vkclip_error *err);
+void gpu_note_remove(const struct gpu *gpu, const char *directory, vkclip_precision precision,
+                     enum gpu_note kind);
 
 // ---- work ------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "base/sha256.h"
 #include "shared/kernel_args.h"
 
 // clang-format off
@@ -165,6 +166,20 @@ struct kernels_choice kernels_default_choice(enum kernels_tiles tiles)
         choice.linear[i] = choice.linear_f32[i] =
             linear_variant_find(device_shapes[tiles].linear[i]);
     return choice;
+}
+
+void kernels_linear_mark(char mark[KERNELS_MARK_BYTES])
+{
+    const struct spirv all[] = {linear_sources.f32, linear_sources.f16, linear_sources.f16_f32,
+                                linear_sources.matrix_f16, linear_sources.matrix_f16_f32};
+    struct sha256 sha;
+    char hex[SHA256_HEX_BYTES];
+    sha256_init(&sha);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        sha256_add(&sha, all[i].words, all[i].byte_count);
+    sha256_finish(&sha, hex);
+    memcpy(mark, hex, KERNELS_MARK_BYTES - 1);
+    mark[KERNELS_MARK_BYTES - 1] = '\0';
 }
 
 // ---- pipelines -------------------------------------------------------------------------------
@@ -374,6 +389,8 @@ bool kernels_init(struct kernels *kernels, struct gpu *gpu, const struct kernels
     struct jobs jobs = {.kernels = kernels};
     add_linears(&jobs,
                 params->choice ? params->choice : &by_default); // first, since they take longest
+    if (params->is_linear_only)
+        return run_jobs(&jobs, err);
     add_attention(&jobs, KERNEL_ATTENTION, shapes, params->head_dim);
     if (params->is_causal)
         add_attention(&jobs, KERNEL_ATTENTION_CAUSAL, shapes, params->head_dim);

@@ -54,6 +54,7 @@ struct kernels_params {
     uint32_t head_dim;                   // columns of a head, in both towers
     bool is_causal;                      // some attention is
     bool has_mean;                       // some sequences are averaged
+    bool is_linear_only;                 // none but the variants of linear
     const struct kernels_choice *choice; // NULL: kernels_default_choice of these tiles
 };
 
@@ -70,6 +71,10 @@ bool kernels_init(struct kernels *kernels, struct gpu *gpu, const struct kernels
 
 // Accepts a zeroed or half-built object.
 void kernels_finish(struct kernels *kernels);
+
+// What tells apart the shaders of linear that were measured: hexadecimal digits and a zero.
+#define KERNELS_MARK_BYTES 17
+void kernels_linear_mark(char mark[KERNELS_MARK_BYTES]);
 
 // The kernel's name as it is reported, the same for all variants of one kernel.
 const char *kernel_name(enum kernel kernel);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/tuning.h"
 #include "verify/cases.h"
 #include "verify/small_model.h"
 
@@ -107,12 +108,16 @@ static void add_result(void *user, const struct rig_result *result)
 // The variants that an engine gets on this device.
 static bool check_kernels(struct verification *verification, vkclip_error *err)
 {
+    struct kernels_choice choice;
+    const bool is_tuned = tuning_read_choice(
+        verification->gpu, verification->params->cache_directory, verification->precision, &choice);
     const struct kernels_params params = {
         .precision = verification->precision,
         .tiles = kernels_choose_tiles(&verification->report->device),
         .head_dim = HEAD_DIM,
         .is_causal = true,
         .has_mean = true,
+        .choice = is_tuned ? &choice : NULL,
     };
     struct rig rig;
     memset(verification->checks, 0, sizeof verification->checks);
@@ -223,10 +228,11 @@ static void remember(const struct verification *verification, const vkclip_error
     if (!params->cache_directory)
         return;
     if (reason->status == VKCLIP_OK)
-        gpu_mark_remove(verification->gpu, params->cache_directory, verification->precision);
+        gpu_note_remove(verification->gpu, params->cache_directory, verification->precision,
+                        GPU_NOTE_FAILED);
     if ((reason->status == VKCLIP_ERROR_NUMBERS || reason->status == VKCLIP_ERROR_LOST) &&
-        !gpu_mark_write(verification->gpu, params->cache_directory, verification->precision,
-                        reason->message, &err))
+        !gpu_note_write(verification->gpu, params->cache_directory, verification->precision,
+                        GPU_NOTE_FAILED, reason->message, &err))
         log_line(&params->log, VKCLIP_LOG_WARNING, "the failure is not remembered: %s",
                  err.message);
 }
