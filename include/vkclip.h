@@ -135,9 +135,9 @@ typedef struct vkclip_model_facts {
     uint32_t vocabulary_rows; // rows of the token embedding, at least vocabulary_count
     uint32_t tensor_count;
     uint64_t parameter_count;
-    uint64_t file_bytes;
-    float logit_scale; // factor from cosine to logit, 85.2323 in BiomedCLIP; 1 where no tower is
-                       // for it
+    uint64_t file_bytes; // 0: it has no file
+    float logit_scale;   // factor from cosine to logit, 85.2323 in BiomedCLIP; 1 where no tower is
+                         // for it
 } vkclip_model_facts;
 
 // Opens a model.
@@ -158,6 +158,15 @@ typedef struct vkclip_model_facts {
 VKCLIP_API vkclip_model *vkclip_model_open(const char *path, vkclip_model_parts parts,
                                            const vkclip_log *log, vkclip_error *err);
 
+// Opens a model of BiomedCLIP's full size whose weights come from a seed, for measurements without
+// 784 MB of file: neither it nor so much memory is needed, since each weight is computed when it is
+// read. It knows nothing, but open_clip gives the same embeddings with the same weights. Texts are
+// given as token ids.
+// Returns NULL and fails with VKCLIP_ERROR_MEMORY.
+//
+// Thread safety: safe.
+VKCLIP_API vkclip_model *vkclip_model_open_synthetic(vkclip_error *err);
+
 // Closes a model that no engine uses any more. NULL is allowed.
 VKCLIP_API void vkclip_model_close(vkclip_model *model);
 
@@ -168,8 +177,8 @@ VKCLIP_API const vkclip_model_facts *vkclip_model_get_facts(const vkclip_model *
 //
 //   hex  64 digits and a zero, caller's
 //
-// Fails with VKCLIP_ERROR_ARGUMENT for a model opened with VKCLIP_MODEL_SIDE_FILES, with
-// VKCLIP_ERROR_FILE when the file cannot be read any more.
+// Fails with VKCLIP_ERROR_ARGUMENT for a model opened with VKCLIP_MODEL_SIDE_FILES or without a
+// file, with VKCLIP_ERROR_FILE when the file cannot be read any more.
 //
 // Thread safety: safe.
 VKCLIP_API bool vkclip_model_sha256(const vkclip_model *model, char hex[65], vkclip_error *err);
