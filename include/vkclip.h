@@ -288,6 +288,12 @@ typedef struct vkclip_engine_facts {
     uint32_t max_text_tokens;   // text tokens computed at once
     uint64_t weights_bytes;     // device memory that holds weights
     uint64_t arena_bytes;       // device memory for activations
+    char variants[128];         // how kernels are cut into workgroups here
+    // Where the seconds of vkclip_engine_create went.
+    double device_s;    // opening the device
+    double pipelines_s; // compiling kernels, or loading what the cache has of them
+    double weights_s;   // reading, converting and uploading, which overlap
+    double plan_s;      // memory for activations, and recording both towers
 } vkclip_engine_facts;
 
 // Prepares a model to run on a device: uploads the weights, builds pipelines, records both
@@ -430,6 +436,11 @@ VKCLIP_API bool vkclip_score_classes(const vkclip_model *model, const float *log
                                      vkclip_score *scores, vkclip_error *err);
 
 // ---- where the time goes -------------------------------------------------------------------
+
+// Seconds of the clock that all durations here are taken from. It only goes forward.
+//
+// Thread safety: safe.
+VKCLIP_API double vkclip_clock_seconds(void);
 
 typedef struct vkclip_kernel_time {
     char kernel[32];

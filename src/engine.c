@@ -140,24 +140,39 @@ static bool check_mark(const vkclip_engine *engine, const char *directory, vkcli
 static bool open_device(vkclip_engine *engine, const vkclip_engine_params *params,
                         vkclip_error *err)
 {
+    const double start = vkclip_clock_seconds();
     engine->gpu = gpu_create(params->device, &engine->log, err);
     if (!engine->gpu)
         return false;
+    engine->facts.device_s = vkclip_clock_seconds() - start;
     const vkclip_device_facts *device = gpu_get_facts(engine->gpu);
     engine->facts.device = *device;
     if (device->kind == VKCLIP_DEVICE_SOFTWARE && !params->device)
         log_line(&engine->log, VKCLIP_LOG_WARNING, "no GPU found, running on the CPU with %s",
                  device->name);
     engine->facts.precision = choose_precision(device, params->precision);
-    if (!params->allows_failed_device && !check_mark(engine, params->cache_directory, err))
-        return false;
-    gpu_cache_load(engine->gpu, params->cache_directory);
+    return params->allows_failed_device || check_mark(engine, params->cache_directory, err);
+}
+
+static void note_variants(const struct kernels *kernels, vkclip_engine_facts *facts)
+{
+    const struct kernel_shape *wide = &kernels->shapes[KERNEL_LINEAR];
+    const struct kernel_shape *narrow = &kernels->shapes[KERNEL_LINEAR_NARROW];
+    snprintf(facts->variants, sizeof facts->variants,
+             "linear %u x %u, of few rows %u x %u, attention %u queries", wide->rows, wide->cols,
+             narrow->rows, narrow->cols, kernels->shapes[KERNEL_ATTENTION].rows);
+}
+
+static bool create_kernels(vkclip_engine *engine, const char *cache_directory, vkclip_error *err)
+{
+    const double start = vkclip_clock_seconds();
     const struct encoder *encoder =
         model_has_images(engine->model) ? &engine->vit.encoder : &engine->text.encoder;
+    gpu_cache_load(engine->gpu, cache_directory);
     if (!kernels_init(&engine->kernels, engine->gpu,
                       &(struct kernels_params){
                           .precision = engine->facts.precision,
-                          .tiles = kernels_choose_tiles(device),
+                          .tiles = kernels_choose_tiles(&engine->facts.device),
                           .head_dim = encoder->width / encoder->heads,
                           .is_causal = engine->text.encoder.is_causal,
                           .has_mean = engine->vit.pooling == POOLING_MEAN ||
@@ -165,7 +180,9 @@ static bool open_device(vkclip_engine *engine, const vkclip_engine_params *param
                       },
                       err))
         return false;
-    gpu_cache_save(engine->gpu, params->cache_directory);
+    gpu_cache_save(engine->gpu, cache_directory);
+    note_variants(&engine->kernels, &engine->facts);
+    engine->facts.pipelines_s = vkclip_clock_seconds() - start;
     return true;
 }
 
@@ -193,6 +210,7 @@ static bool explain_memory(const vkclip_engine *engine, const char *what, uint64
 
 static bool upload_weights(vkclip_engine *engine, vkclip_error *err)
 {
+    const double start = vkclip_clock_seconds();
     struct loader loader;
     const vkclip_model *model = engine->model;
     if (!loader_init(&loader, &model->weights, engine->kernels.element_bytes, &engine->log, err))
@@ -213,6 +231,7 @@ static bool upload_weights(vkclip_engine *engine, vkclip_error *err)
         explain_memory(engine, "the weights", need_bytes, &reason, err);
     loader_finish(&loader);
     engine->facts.weights_bytes = engine->weights.size_bytes;
+    engine->facts.weights_s = vkclip_clock_seconds() - start;
     return is_done;
 }
 
@@ -370,6 +389,7 @@ static uint64_t needed_bytes(const vkclip_engine *engine)
 // Where memory is short, fewer images and texts at once, down to one.
 static bool plan_within_memory(vkclip_engine *engine, uint32_t max_images, vkclip_error *err)
 {
+    const double start = vkclip_clock_seconds();
     vkclip_error reason;
     uint32_t fraction = 1;
     choose_image_limits(engine, max_images);
@@ -386,6 +406,7 @@ static bool plan_within_memory(vkclip_engine *engine, uint32_t max_images, vkcli
     }
     engine->facts.max_images = engine->images.limits.sequences;
     engine->facts.max_text_tokens = engine->texts.limits.tokens;
+    engine->facts.plan_s = vkclip_clock_seconds() - start;
     return true;
 }
 
@@ -406,8 +427,8 @@ vkclip_engine *vkclip_engine_create(const vkclip_model *model, const vkclip_engi
     engine->log = params->log;
     engine->vit = model->vit;
     engine->text = model->text;
-    if (open_device(engine, params, err) && upload_weights(engine, err) &&
-        plan_within_memory(engine, params->max_images, err))
+    if (open_device(engine, params, err) && create_kernels(engine, params->cache_directory, err) &&
+        upload_weights(engine, err) && plan_within_memory(engine, params->max_images, err))
         return engine;
     vkclip_engine_destroy(engine);
     return NULL;
