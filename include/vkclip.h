@@ -136,9 +136,9 @@ typedef struct vkclip_model_facts {
     uint32_t vocabulary_rows; // rows of the token embedding, at least vocabulary_count
     uint32_t tensor_count;
     uint64_t parameter_count;
-    uint64_t file_bytes;
-    float logit_scale; // factor from cosine to logit, 85.2323 in BiomedCLIP; 1 where no tower is
-                       // for it
+    uint64_t file_bytes; // 0: it has no file
+    float logit_scale;   // factor from cosine to logit, 85.2323 in BiomedCLIP; 1 where no tower is
+                         // for it
 } vkclip_model_facts;
 
 // Opens a model.
@@ -159,6 +159,15 @@ typedef struct vkclip_model_facts {
 VKCLIP_API vkclip_model *vkclip_model_open(const char *path, vkclip_model_parts parts,
                                            const vkclip_log *log, vkclip_error *err);
 
+// Opens a model of BiomedCLIP's full size whose weights come from a seed, for measurements without
+// 784 MB of file: neither it nor so much memory is needed, since each weight is computed when it is
+// read. It knows nothing, but open_clip gives the same embeddings with the same weights. Texts are
+// given as token ids.
+// Returns NULL and fails with VKCLIP_ERROR_MEMORY.
+//
+// Thread safety: safe.
+VKCLIP_API vkclip_model *vkclip_model_open_synthetic(vkclip_error *err);
+
 // Closes a model that no engine uses any more. NULL is allowed.
 VKCLIP_API void vkclip_model_close(vkclip_model *model);
 
@@ -169,8 +178,8 @@ VKCLIP_API const vkclip_model_facts *vkclip_model_get_facts(const vkclip_model *
 //
 //   hex  64 digits and a zero, caller's
 //
-// Fails with VKCLIP_ERROR_ARGUMENT for a model opened with VKCLIP_MODEL_SIDE_FILES, with
-// VKCLIP_ERROR_FILE when the file cannot be read any more.
+// Fails with VKCLIP_ERROR_ARGUMENT for a model opened with VKCLIP_MODEL_SIDE_FILES or without a
+// file, with VKCLIP_ERROR_FILE when the file cannot be read any more.
 //
 // Thread safety: safe.
 VKCLIP_API bool vkclip_model_sha256(const vkclip_model *model, char hex[65], vkclip_error *err);
@@ -280,6 +289,12 @@ typedef struct vkclip_engine_facts {
     uint32_t max_text_tokens;   // text tokens computed at once
     uint64_t weights_bytes;     // device memory that holds weights
     uint64_t arena_bytes;       // device memory for activations
+    char variants[256];         // how kernels are cut into workgroups here
+    // Where the seconds of vkclip_engine_create went.
+    double device_s;    // opening the device
+    double pipelines_s; // compiling kernels, or loading what the cache has of them
+    double weights_s;   // reading, converting and uploading, which overlap
+    double plan_s;      // memory for activations, and recording both towers
 } vkclip_engine_facts;
 
 // Prepares a model to run on a device: uploads the weights, builds pipelines, records both
@@ -426,6 +441,11 @@ VKCLIP_API bool vkclip_score_classes(const vkclip_model *model, const float *log
                                      vkclip_score *scores, vkclip_error *err);
 
 // ---- where the time goes -------------------------------------------------------------------
+
+// Seconds of the clock that all durations here are taken from. It only goes forward.
+//
+// Thread safety: safe.
+VKCLIP_API double vkclip_clock_seconds(void);
 
 typedef struct vkclip_kernel_time {
     char kernel[32];

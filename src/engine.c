@@ -134,27 +134,47 @@ static bool check_mark(const vkclip_engine *engine, const char *directory, vkcli
 static bool open_device(vkclip_engine *engine, const vkclip_engine_params *params,
                         vkclip_error *err)
 {
+    const double start = vkclip_clock_seconds();
     engine->gpu = gpu_create(params->device, &engine->log, err);
     if (!engine->gpu)
         return false;
+    engine->facts.device_s = vkclip_clock_seconds() - start;
     const vkclip_device_facts *device = gpu_get_facts(engine->gpu);
     engine->facts.device = *device;
     if (device->kind == VKCLIP_DEVICE_SOFTWARE && !params->device)
         log_line(&engine->log, VKCLIP_LOG_WARNING, "no GPU found, running on the CPU with %s",
                  device->name);
     engine->facts.precision = tuning_precision(device, params->precision);
-    if (!params->allows_failed_device && !check_mark(engine, params->cache_directory, err))
-        return false;
-    gpu_cache_load(engine->gpu, params->cache_directory);
+    return params->allows_failed_device || check_mark(engine, params->cache_directory, err);
+}
+
+static void note_variants(const struct kernels *kernels, vkclip_engine_facts *facts)
+{
+    const struct linear_variant *const *linear = kernels->choice.linear;
+    const struct linear_variant *const *f32 = kernels->choice.linear_f32;
+    int length = snprintf(facts->variants, sizeof facts->variants,
+                          "linear %s of few rows, %s of an image, %s of more", linear[0]->name,
+                          linear[1]->name, linear[2]->name);
+    if (kernels->precision == VKCLIP_PRECISION_FP16)
+        length += snprintf(facts->variants + length, sizeof facts->variants - (size_t)length,
+                           "; to fp32 %s, %s, %s", f32[0]->name, f32[1]->name, f32[2]->name);
+    snprintf(facts->variants + length, sizeof facts->variants - (size_t)length,
+             "; attention %u queries", kernels->shapes[KERNEL_ATTENTION].rows);
+}
+
+static bool create_kernels(vkclip_engine *engine, const char *cache_directory, vkclip_error *err)
+{
+    const double start = vkclip_clock_seconds();
     const struct encoder *encoder =
         model_has_images(engine->model) ? &engine->vit.encoder : &engine->text.encoder;
     struct kernels_choice choice;
     const bool is_tuned =
-        tuning_read_choice(engine->gpu, params->cache_directory, engine->facts.precision, &choice);
+        tuning_read_choice(engine->gpu, cache_directory, engine->facts.precision, &choice);
+    gpu_cache_load(engine->gpu, cache_directory);
     if (!kernels_init(&engine->kernels, engine->gpu,
                       &(struct kernels_params){
                           .precision = engine->facts.precision,
-                          .tiles = kernels_choose_tiles(device),
+                          .tiles = kernels_choose_tiles(&engine->facts.device),
                           .head_dim = encoder->width / encoder->heads,
                           .is_causal = engine->text.encoder.is_causal,
                           .has_mean = engine->vit.pooling == POOLING_MEAN ||
@@ -163,7 +183,9 @@ static bool open_device(vkclip_engine *engine, const vkclip_engine_params *param
                       },
                       err))
         return false;
-    gpu_cache_save(engine->gpu, params->cache_directory);
+    gpu_cache_save(engine->gpu, cache_directory);
+    note_variants(&engine->kernels, &engine->facts);
+    engine->facts.pipelines_s = vkclip_clock_seconds() - start;
     return true;
 }
 
@@ -191,6 +213,7 @@ static bool explain_memory(const vkclip_engine *engine, const char *what, uint64
 
 static bool upload_weights(vkclip_engine *engine, vkclip_error *err)
 {
+    const double start = vkclip_clock_seconds();
     struct loader loader;
     const vkclip_model *model = engine->model;
     if (!loader_init(&loader, &model->weights, engine->kernels.element_bytes, &engine->log, err))
@@ -211,6 +234,7 @@ static bool upload_weights(vkclip_engine *engine, vkclip_error *err)
         explain_memory(engine, "the weights", need_bytes, &reason, err);
     loader_finish(&loader);
     engine->facts.weights_bytes = engine->weights.size_bytes;
+    engine->facts.weights_s = vkclip_clock_seconds() - start;
     return is_done;
 }
 
@@ -366,6 +390,7 @@ static uint64_t needed_bytes(const vkclip_engine *engine)
 // Where memory is short, fewer images and texts at once, down to one.
 static bool plan_within_memory(vkclip_engine *engine, uint32_t max_images, vkclip_error *err)
 {
+    const double start = vkclip_clock_seconds();
     vkclip_error reason;
     uint32_t fraction = 1;
     choose_image_limits(engine, max_images);
@@ -382,6 +407,7 @@ static bool plan_within_memory(vkclip_engine *engine, uint32_t max_images, vkcli
     }
     engine->facts.max_images = engine->images.limits.sequences;
     engine->facts.max_text_tokens = engine->texts.limits.tokens;
+    engine->facts.plan_s = vkclip_clock_seconds() - start;
     return true;
 }
 
@@ -402,8 +428,8 @@ vkclip_engine *vkclip_engine_create(const vkclip_model *model, const vkclip_engi
     engine->log = params->log;
     engine->vit = model->vit;
     engine->text = model->text;
-    if (open_device(engine, params, err) && upload_weights(engine, err) &&
-        plan_within_memory(engine, params->max_images, err))
+    if (open_device(engine, params, err) && create_kernels(engine, params->cache_directory, err) &&
+        upload_weights(engine, err) && plan_within_memory(engine, params->max_images, err))
         return engine;
     vkclip_engine_destroy(engine);
     return NULL;

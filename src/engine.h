@@ -58,6 +58,9 @@ static inline uint32_t min_u32(uint64_t a, uint64_t b)
 // Reads the sizes of both towers off the opened weights and checks every tensor's name and shape.
 bool model_check_weights(vkclip_model *model, const vkclip_log *log, vkclip_error *err);
 
+// Writes down which towers these are, and by what they were known.
+void model_note_family(vkclip_model *model);
+
 static inline bool model_has_images(const vkclip_model *model)
 {
     return model->config.image.scheme != IMAGE_NONE;

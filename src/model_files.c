@@ -258,8 +258,7 @@ static void load_scale(const vkclip_model *model, struct loader *loader, const v
     loader_ignore(loader, "logit_bias");
 }
 
-// Which towers these are, and by what they were known.
-static void note_family(vkclip_model *model)
+void model_note_family(vkclip_model *model)
 {
     vkclip_model_facts *facts = &model->facts;
     const struct image_names *image = &image_names[model->config.image.scheme];
@@ -325,7 +324,7 @@ vkclip_model *vkclip_model_open(const char *path, vkclip_model_parts parts, cons
     if (model->is_whole && (!weights_open(&model->weights, paths->weights, err) ||
                             !model_check_weights(model, log, err)))
         goto failed;
-    note_family(model);
+    model_note_family(model);
     free(paths);
     return model;
 
@@ -356,6 +355,9 @@ bool vkclip_model_sha256(const vkclip_model *model, char hex[65], vkclip_error *
     if (!model || !hex || !model->is_whole)
         return fail(err, VKCLIP_ERROR_ARGUMENT,
                     "vkclip_model_sha256 wants a model opened with VKCLIP_MODEL_WHOLE");
+    if (model->weights.is_seeded)
+        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_model_sha256: a %s has no file",
+                    model->weights.path);
     return weights_sha256(&model->weights, hex, err);
 }
 

@@ -1,5 +1,6 @@
 #include "family.h"
 
+#include "base/seeded.h"
 #include "test.h"
 
 #include <cjson/cJSON.h>
@@ -23,21 +24,6 @@ static char *read_text(const char *path)
     text[size] = '\0';
     fclose(file);
     return text;
-}
-
-// The weights are those of src/verify/small_model.h, from the same seed.
-static uint32_t mix(uint32_t word)
-{
-    word ^= word >> 16;
-    word *= 0x85EBCA6Bu;
-    word ^= word >> 13;
-    word *= 0xC2B2AE35u;
-    return word ^ word >> 16;
-}
-
-static uint32_t word(uint32_t stream, uint32_t i)
-{
-    return mix(mix(0x76C11Bu + 0x9E3779B9u * stream) + 0x9E3779B9u * i);
 }
 
 static const cJSON *field(const struct family *family, const char *key)
@@ -91,7 +77,7 @@ static void write_weights(const struct family *family)
         const float scale = (float)cJSON_GetArrayItem(tensor, 2)->valuedouble;
         const float offset = (float)cJSON_GetArrayItem(tensor, 3)->valuedouble;
         for (uint32_t i = 0; i < element_count(tensor); i++) {
-            float unit = (float)(word(stream, i) >> 8) * 0x1p-23f - 1.0f;
+            float unit = seeded_unit(seeded_key(stream), i);
             float value = unit * scale + offset;
             assert_int_equal(fwrite(&value, sizeof value, 1, file), 1);
         }
@@ -173,7 +159,7 @@ void family_pictures(const struct family *family, uint32_t side, uint8_t *pixels
 {
     for (uint32_t i = 0; i < FAMILY_PICTURES; i++)
         for (uint32_t p = 0; p < 3 * side * side; p++)
-            *pixels++ = (uint8_t)(word(family->tensor_count + i, p) >> (24 + i));
+            *pixels++ = (uint8_t)(seeded_word(seeded_key(family->tensor_count + i), p) >> (24 + i));
 }
 
 void family_noise(const struct family *family, uint32_t index, const char *name)
@@ -186,7 +172,7 @@ void family_noise(const struct family *family, uint32_t index, const char *name)
     assert_non_null(file);
     fprintf(file, "P6 %u %u 255\n", width, height);
     for (uint32_t i = 0; i < 3 * width * height; i++)
-        fputc((int)(word(1000 + index, i) >> 24), file);
+        fputc((int)(seeded_word(seeded_key(1000 + index), i) >> 24), file);
     assert_int_equal(fclose(file), 0);
 }
 

@@ -16,12 +16,14 @@ static inline void print_log(void *user, vkclip_log_level level, const char *mes
 
 static const vkclip_log log_to_output = {print_log, NULL};
 
-// NULL where the device does not store fp16; anything else that goes wrong fails the test.
+// NULL where the device does not store fp16; anything else that goes wrong fails the test. Without
+// a path the model is the synthetic one.
 static inline vkclip_engine *open_engine(const char *path, vkclip_precision precision,
                                          uint32_t max_images, vkclip_model **model)
 {
     vkclip_error err;
-    *model = vkclip_model_open(path, VKCLIP_MODEL_WHOLE, &log_to_output, &err);
+    *model = path ? vkclip_model_open(path, VKCLIP_MODEL_WHOLE, &log_to_output, &err)
+                  : vkclip_model_open_synthetic(&err);
     if (!*model)
         fail_msg("%s", err.message);
     vkclip_engine *engine = vkclip_engine_create(*model,

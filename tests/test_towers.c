@@ -367,11 +367,13 @@ static void d11_a_weight_beyond_fp16_is_named(void **state)
 
 // ---- the full-size model ---------------------------------------------------------------------
 
+#define FULL "tests/golden/full_model.json"
+
 static bool check_full(const char *file, vkclip_precision precision)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", full_directory, file);
-    return check_towers(&(struct setup){file, path, "tests/golden/full_model.json", precision});
+    return check_towers(&(struct setup){file, path, FULL, precision});
 }
 
 static void full_model_of_safetensors_matches_open_clip(void **state)
@@ -391,6 +393,22 @@ static void full_model_in_fp16_matches_open_clip(void **state)
     (void)state;
     if (!check_full("model.bin", VKCLIP_PRECISION_FP16))
         skip();
+}
+
+// The same weights without a file.
+static void full_model_from_its_seed_matches_open_clip(void **state)
+{
+    (void)state;
+    char hex[65];
+    vkclip_error err;
+    vkclip_model *model = vkclip_model_open_synthetic(&err);
+    assert_non_null(model);
+    assert_int_equal(vkclip_model_get_facts(model)->parameter_count, 195902721);
+    assert_int_equal(vkclip_model_get_facts(model)->file_bytes, 0);
+    assert_false(vkclip_model_sha256(model, hex, &err));
+    assert_int_equal(err.status, VKCLIP_ERROR_ARGUMENT);
+    vkclip_model_close(model);
+    check_towers(&(struct setup){"synthetic", NULL, FULL, VKCLIP_PRECISION_FP32});
 }
 
 int main(int argc, char **argv)
@@ -415,6 +433,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(full_model_of_safetensors_matches_open_clip),
         cmocka_unit_test(full_model_of_torch_save_matches_open_clip),
         cmocka_unit_test(full_model_in_fp16_matches_open_clip),
+        cmocka_unit_test(full_model_from_its_seed_matches_open_clip),
     };
     if (argc == 3 && strcmp(argv[1], "full") == 0) {
         full_directory = argv[2];

@@ -10,6 +10,7 @@
 
 #include "base/checked.h"
 #include "base/half.h"
+#include "base/seeded.h"
 #include "host/file.h"
 #include "host/little_endian.h"
 #include "host/vocabulary.h"
@@ -254,6 +255,22 @@ static bool read_list(struct weight_list *list, vkclip_error *err)
     return refuse_stranger(list->path, head, head_bytes, err);
 }
 
+// Hands a list that was read over to the weights, which own what it holds, read or not.
+static bool keep_list(struct weights *weights, struct weight_list *list, bool is_read,
+                      vkclip_error *err)
+{
+    weights->path = strdup(list->path);
+    if (is_read && !weights->path)
+        is_read = fail(err, VKCLIP_ERROR_MEMORY, "%s: no memory for its name", list->path);
+    is_read = is_read && finish_list(list, err);
+    weights->items = list->items;
+    weights->count = list->count;
+    weights->names = list->names;
+    if (!is_read)
+        weights_close(weights);
+    return is_read;
+}
+
 bool weights_open(struct weights *weights, const char *path, vkclip_error *err)
 {
     *weights = (struct weights){.file = -1};
@@ -262,38 +279,28 @@ bool weights_open(struct weights *weights, const char *path, vkclip_error *err)
         return false;
     list.file = weights->file;
     list.file_bytes = weights->file_bytes;
-    weights->path = strdup(path);
-    bool is_read = weights->path
-                       ? read_list(&list, err) && finish_list(&list, err)
-                       : fail(err, VKCLIP_ERROR_MEMORY, "%s: no memory for its name", path);
-    weights->items = list.items;
-    weights->count = list.count;
-    weights->names = list.names;
-    if (!is_read)
-        weights_close(weights);
-    return is_read;
+    return keep_list(weights, &list, read_list(&list, err), err);
 }
 
-bool weights_open_memory(struct weights *weights, const char *name, const struct weight *items,
-                         uint32_t count, float *memory, vkclip_error *err)
+bool weights_open_seeded(struct weights *weights, const char *name, const struct weight *items,
+                         uint32_t count, vkclip_error *err)
 {
-    *weights = (struct weights){.file = -1, .memory = memory, .count = count};
-    weights->path = strdup(name);
-    weights->items = malloc(count * sizeof *items);
-    if (!weights->path || !weights->items) {
-        weights_close(weights);
-        return fail(err, VKCLIP_ERROR_MEMORY, "%s: no memory for %u tensors", name, count);
-    }
-    memcpy(weights->items, items, count * sizeof *items);
-    return true;
+    *weights = (struct weights){.file = -1, .is_seeded = true};
+    struct weight_list list = {.path = name};
+    size_t name_bytes = 0;
+    for (uint32_t i = 0; i < count; i++)
+        name_bytes += strlen(items[i].name) + 1;
+    bool is_made = weight_list_reserve_names(&list, name_bytes, err);
+    for (uint32_t i = 0; is_made && i < count; i++)
+        is_made = weight_list_add(&list, items[i].name, strlen(items[i].name), &items[i], err);
+    return keep_list(weights, &list, is_made, err);
 }
 
 void weights_close(struct weights *weights)
 {
     // A zeroed object has no path and file 0, which is not ours.
-    if ((weights->path || weights->file > 0) && !weights->memory)
+    if (weights->file > 0 || (weights->path && !weights->is_seeded))
         close(weights->file);
-    free(weights->memory);
     free(weights->path);
     free(weights->items);
     free(weights->names);
@@ -359,6 +366,14 @@ static bool read_halves(const struct weights *weights, uint64_t offset_bytes, si
     return true;
 }
 
+static void make_floats(const struct weight_seed *seed, uint64_t first, size_t count, float *out)
+{
+    const uint32_t key = seeded_key(seed->stream), start = (uint32_t)first;
+    const float scale = seed->scale, offset = seed->offset;
+    for (size_t i = 0; i < count; i++)
+        out[i] = seeded_unit(key, start + (uint32_t)i) * scale + offset;
+}
+
 bool weights_read_f32(const struct weights *weights, const struct weight *weight, uint64_t first,
                       uint64_t count, float *out, vkclip_error *err)
 {
@@ -367,9 +382,8 @@ bool weights_read_f32(const struct weights *weights, const struct weight *weight
     uint64_t at = weight->offset_bytes + first * types[weight->type].bytes;
     size_t items = (size_t)count;
     bool is_read = false;
-    if (weights->memory) {
-        assert(weight->type == WEIGHT_F32);
-        memcpy(out, weights->memory + at / sizeof *out, items * sizeof *out);
+    if (weights->is_seeded) {
+        make_floats(&weight->seed, first, items, out);
         return true;
     }
     switch (weight->type) {

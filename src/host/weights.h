@@ -24,19 +24,27 @@ enum weight_type {
 
 #define WEIGHT_MAX_RANK 8
 
+// What a tensor without a file is made of: element i is seeded_unit of the stream, times scale,
+// plus offset. A scale that is a power of two is rounded once at most.
+struct weight_seed {
+    uint32_t stream;
+    float scale, offset;
+};
+
 struct weight {
     const char *name; // owned by the weights
     enum weight_type type;
     uint32_t rank;
     uint64_t shape[WEIGHT_MAX_RANK];
     uint64_t element_count;
-    uint64_t offset_bytes; // from the start of the file; any alignment
+    uint64_t offset_bytes;   // from the start of the file; any alignment
+    struct weight_seed seed; // in place of an offset, where there is no file
 };
 
 struct weights {
     char *path;
     int file;
-    float *memory; // where the tensors lie, if not in a file
+    bool is_seeded; // there is no file: elements are computed when they are read
     uint64_t file_bytes;
     struct weight *items; // sorted by name
     uint32_t count;
@@ -51,15 +59,15 @@ struct weights {
 // Fails with VKCLIP_ERROR_FILE, naming file, tensor and byte, or VKCLIP_ERROR_MEMORY.
 bool weights_open(struct weights *weights, const char *path, vkclip_error *err);
 
-// The same for F32 tensors that were made in memory.
+// The same for tensors that are computed from seeds when they are read, so that they need neither a
+// file nor memory.
 //
 //   name    what to call them in errors
-//   items   [count] sorted by name; offset_bytes is from memory
-//   memory  of malloc; the weights own it from here on, even when this fails
+//   items   [count] in any order; element_count is filled in
 //
 // Fails with VKCLIP_ERROR_MEMORY.
-bool weights_open_memory(struct weights *weights, const char *name, const struct weight *items,
-                         uint32_t count, float *memory, vkclip_error *err);
+bool weights_open_seeded(struct weights *weights, const char *name, const struct weight *items,
+                         uint32_t count, vkclip_error *err);
 
 // Accepts a zeroed or half-opened object.
 void weights_close(struct weights *weights);
@@ -75,7 +83,8 @@ const struct weight *weights_find(const struct weights *weights, const char *nam
 bool weights_read_f32(const struct weights *weights, const struct weight *weight, uint64_t first,
                       uint64_t count, float *out, vkclip_error *err);
 
-// The checksum of the whole file. Fails with VKCLIP_ERROR_FILE on a read error.
+// The checksum of the whole file, which there must be. Fails with VKCLIP_ERROR_FILE on a read
+// error.
 bool weights_sha256(const struct weights *weights, char hex[SHA256_HEX_BYTES], vkclip_error *err);
 
 // "[768, 3, 16, 16] F16" for messages.

@@ -380,15 +380,15 @@ bool kernels_init(struct kernels *kernels, struct gpu *gpu, const struct kernels
         return fail(err, VKCLIP_ERROR_DEVICE, "%s does not store fp16: use fp32", facts->name);
 
     const struct device_shapes *shapes = &device_shapes[params->tiles];
+    const struct kernels_choice by_default = kernels_default_choice(params->tiles);
     *kernels = (struct kernels){
         .gpu = gpu,
         .precision = params->precision,
         .element_bytes = params->precision == VKCLIP_PRECISION_FP16 ? 2 : 4,
+        .choice = params->choice ? *params->choice : by_default,
     };
-    const struct kernels_choice by_default = kernels_default_choice(params->tiles);
     struct jobs jobs = {.kernels = kernels};
-    add_linears(&jobs,
-                params->choice ? params->choice : &by_default); // first, since they take longest
+    add_linears(&jobs, &kernels->choice); // first, since they take longest
     if (params->is_linear_only)
         return run_jobs(&jobs, err);
     add_attention(&jobs, KERNEL_ATTENTION, shapes, params->head_dim);

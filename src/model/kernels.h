@@ -27,14 +27,6 @@ struct kernel_shape {
     uint32_t cols; // columns, for linear
 };
 
-struct kernels {
-    struct gpu *gpu;
-    vkclip_precision precision; // FP32 or FP16
-    uint32_t element_bytes;     // of weights and matmul inputs
-    struct kernel_shape shapes[KERNEL_COUNT];
-    struct gpu_pipeline *pipelines[KERNEL_COUNT]; // several may be one and the same
-};
-
 // Whose tiles to take; any run on any device.
 enum kernels_tiles {
     TILES_SOFTWARE, // of drivers that compute on the CPU
@@ -46,6 +38,15 @@ enum kernels_tiles {
 // The variant of each class of KERNEL_LINEAR and of KERNEL_LINEAR_F32; of one family each.
 struct kernels_choice {
     const struct linear_variant *linear[LINEAR_CLASSES], *linear_f32[LINEAR_CLASSES];
+};
+
+struct kernels {
+    struct gpu *gpu;
+    vkclip_precision precision; // FP32 or FP16
+    uint32_t element_bytes;     // of weights and matmul inputs
+    struct kernel_shape shapes[KERNEL_COUNT];
+    struct kernels_choice choice;
+    struct gpu_pipeline *pipelines[KERNEL_COUNT]; // several may be one and the same
 };
 
 struct kernels_params {

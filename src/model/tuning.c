@@ -138,6 +138,8 @@ static bool parse(char *text, vkclip_tuning *tuning)
         return false;
     for (char *line = text + strlen(head); line && *line;) {
         char *end = strchr(line, '\n');
+        if (end)
+            *end = '\0';
         if (strncmp(line, "chosen ", 7) == 0)
             return parse_chosen(line, tuning);
         if (!parse_variant(line, tuning))

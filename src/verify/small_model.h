@@ -3,12 +3,7 @@
 //
 // Widths, depths and counts are unlike each other and ragged, heads have 64 columns as
 // BiomedCLIP's; it has no vocabulary. Its shapes and the embeddings are written by
-// tools/reference/make_goldens.py, which makes the same weights:
-//
-//   mix(h)      h ^= h >> 16; h *= 0x85EBCA6B; h ^= h >> 13; h *= 0xC2B2AE35; h ^= h >> 16
-//   word(t, i)  mix(mix(SEED + 0x9E3779B9 * t) + 0x9E3779B9 * i), for element i of stream t
-//   weight      ((word >> 8) * 2^-23 - 1) * scale + offset; scale is a power of two, so that it
-//               is rounded once at most, with or without fused arithmetic
+// tools/reference/make_goldens.py, which makes the same weights (src/base/seeded.h).
 //
 // Streams 0 .. are the tensors by name, then the pictures, then the texts.
 #ifndef VKCLIP_VERIFY_SMALL_MODEL_H

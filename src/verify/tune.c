@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "model/tuning.h"
 #include "verify/cases.h"
@@ -28,13 +27,6 @@ struct tuner {
     char wrong[160];
     double begun;
 };
-
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 // A software driver gains nothing from many lanes and barriers: the table's first, and matrices.
 static bool is_candidate(const struct tuner *tuner, const struct linear_variant *variant)
@@ -172,10 +164,10 @@ static bool time_runs(struct tuner *tuner, struct plan *plan, uint32_t rows, dou
     double times[RUNS];
     for (int i = -1; i < RUNS; i++) { // one more, to warm up
         vkclip_kernel_time kernels[KERNEL_COUNT] = {0};
-        const double start = seconds_now();
+        const double start = vkclip_clock_seconds();
         if (!plan_run(plan, &run, err))
             return false;
-        double time = (seconds_now() - start) * 1e6;
+        double time = (vkclip_clock_seconds() - start) * 1e6;
         if (gpu_get_facts(tuner->gpu)->has_timestamps) {
             plan_add_times(plan, kernels);
             time = 0.0;
@@ -265,7 +257,7 @@ static bool try_variant(struct tuner *tuner, const struct linear_variant *varian
         return true;
     }
     if (gpu_get_facts(tuner->gpu)->kind == VKCLIP_DEVICE_SOFTWARE &&
-        seconds_now() - tuner->begun > SOFTWARE_LIMIT) {
+        vkclip_clock_seconds() - tuner->begun > SOFTWARE_LIMIT) {
         snprintf(row->reason, sizeof row->reason, "no time was left to try it");
         return true;
     }
@@ -343,12 +335,12 @@ bool vkclip_tune(const vkclip_tune_params *params, vkclip_tuning *tuning, vkclip
 {
     if (!check_params(params, tuning, err))
         return false;
-    vkclip_precision precision;
+    vkclip_precision precision = VKCLIP_PRECISION_FP32;
     struct tuner tuner = {
         .params = params,
         .tuning = tuning,
         .gpu = open_gpu(params, &precision, err),
-        .begun = seconds_now(),
+        .begun = vkclip_clock_seconds(),
     };
     if (!tuner.gpu)
         return false;
@@ -362,7 +354,7 @@ bool vkclip_tune(const vkclip_tune_params *params, vkclip_tuning *tuning, vkclip
 
 bool vkclip_tuning_read(const vkclip_tune_params *params, vkclip_tuning *tuning, vkclip_error *err)
 {
-    vkclip_precision precision;
+    vkclip_precision precision = VKCLIP_PRECISION_FP32;
     struct gpu *gpu = check_params(params, tuning, err) ? open_gpu(params, &precision, err) : NULL;
     if (!gpu)
         return false;
@@ -373,7 +365,7 @@ bool vkclip_tuning_read(const vkclip_tune_params *params, vkclip_tuning *tuning,
 
 bool vkclip_tuning_forget(const vkclip_tune_params *params, vkclip_error *err)
 {
-    vkclip_precision precision;
+    vkclip_precision precision = VKCLIP_PRECISION_FP32;
     struct gpu *gpu = check_params(params, params, err) ? open_gpu(params, &precision, err) : NULL;
     if (!gpu)
         return false;

@@ -220,7 +220,7 @@ def mix(word):
 
 
 def words(place, count):
-    """Hashes 0 .. count - 1 of the stream at this place: see the head of tests/full_model.c."""
+    """Hashes 0 .. count - 1 of the stream at this place: see src/base/seeded.h."""
     key = mix(np.array([(SEED + GOLDEN_RATIO * place) & 0xFFFFFFFF], dtype=np.uint32))
     return mix(np.arange(count, dtype=np.uint32) * np.uint32(GOLDEN_RATIO) + key)
 

@@ -101,10 +101,10 @@ static bool measure(struct bench *bench, bool is_image, size_t batch, vkclip_err
     if (!embed_once(bench, is_image, batch, err))
         return false;
     for (uint32_t i = 0; i < bench->runs; i++) {
-        double start = clock_seconds();
+        double start = vkclip_clock_seconds();
         if (!embed_once(bench, is_image, batch, err))
             return false;
-        seconds[i] = clock_seconds() - start;
+        seconds[i] = vkclip_clock_seconds() - start;
     }
     qsort(seconds, bench->runs, sizeof *seconds, compare_doubles);
     size_t middle = bench->runs / 2;
@@ -249,11 +249,11 @@ static bool measure_texts(struct bench *bench, vkclip_error *err)
 
 static enum exit_status run_bench(struct bench *bench)
 {
-    double start = clock_seconds();
+    double start = vkclip_clock_seconds();
     enum exit_status status = session_open(&bench->session, &bench->common);
     if (status != STATUS_FINE)
         return status;
-    bench->ready_s = clock_seconds() - start;
+    bench->ready_s = vkclip_clock_seconds() - start;
     if (!prepare(bench))
         return report_out_of_memory();
 

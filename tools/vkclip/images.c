@@ -3,17 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "progress.h"
 #include "report.h"
-
-double clock_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 void images_report(const char *path, const vkclip_error *err)
 {
@@ -97,13 +89,13 @@ static enum exit_status run_portions(struct session *session, char *const *paths
         size_t now = step < count - done ? step : count - done;
         for (size_t i = 0; i < now; i++)
             portion->images[i] = image_at(portion->options, paths[done + i]);
-        double start = clock_seconds();
+        double start = vkclip_clock_seconds();
         if (!run(session->engine, portion->images, now, portion->rows, portion->errors, &err)) {
             progress_hide();
             return report_failure(&err);
         }
         // Small portions while each takes long, so that results and progress keep coming.
-        if (clock_seconds() - start < 0.5)
+        if (vkclip_clock_seconds() - start < 0.5)
             step = step * 2 < portion->capacity ? step * 2 : portion->capacity;
 
         for (size_t i = 0; i < now; i++) {

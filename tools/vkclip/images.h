@@ -60,7 +60,4 @@ enum exit_status images_run(struct session *session, const struct image_options 
 // Reports an image that could not be read.
 void images_report(const char *path, const vkclip_error *err);
 
-// Seconds of a clock that only goes forward.
-double clock_seconds(void);
-
 #endif

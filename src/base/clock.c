@@ -1,0 +1,10 @@
+#include <time.h>
+
+#include "vkclip.h"
+
+double vkclip_clock_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
