@@ -35,6 +35,15 @@ static const uint32_t linear_f16[] = {
 static const uint32_t linear_f16_f32[] = {
 #include "linear_f16_f32.spv.inc"
 };
+static const uint32_t linear_striped_f32[] = {
+#include "linear_striped_f32.spv.inc"
+};
+static const uint32_t linear_striped_f16[] = {
+#include "linear_striped_f16.spv.inc"
+};
+static const uint32_t linear_striped_f16_f32[] = {
+#include "linear_striped_f16_f32.spv.inc"
+};
 #ifdef VKCLIP_HAS_MATRIX
 static const uint32_t linear_matrix_f16[] = {
 #include "linear_matrix_f16.spv.inc"
@@ -63,16 +72,20 @@ struct spirv {
 };
 #define SPIRV(words) words, sizeof words
 
-// Named by what they read and, where that differs, by what they write.
-static const struct {
-    struct spirv f32, f16, f16_f32, matrix_f16, matrix_f16_f32;
-} linear_sources = {
-    .f32 = {SPIRV(linear_f32)},
-    .f16 = {SPIRV(linear_f16)},
-    .f16_f32 = {SPIRV(linear_f16_f32)},
+// By what they read and, where that differs, what they write.
+struct linear_sources {
+    struct spirv f32, f16, f16_f32;
+};
+
+static const struct linear_sources linear_sources = {
+    {SPIRV(linear_f32)}, {SPIRV(linear_f16)}, {SPIRV(linear_f16_f32)}};
+static const struct linear_sources striped_sources = {
+    {SPIRV(linear_striped_f32)}, {SPIRV(linear_striped_f16)}, {SPIRV(linear_striped_f16_f32)}};
+static const struct linear_sources matrix_sources = {
+    .f32 = {NULL, 0},
 #ifdef VKCLIP_HAS_MATRIX // else no device is said to have matrices
-    .matrix_f16 = {SPIRV(linear_matrix_f16)},
-    .matrix_f16_f32 = {SPIRV(linear_matrix_f16_f32)},
+    .f16 = {SPIRV(linear_matrix_f16)},
+    .f16_f32 = {SPIRV(linear_matrix_f16_f32)},
 #endif
 };
 
@@ -170,13 +183,17 @@ struct kernels_choice kernels_default_choice(enum kernels_tiles tiles)
 
 void kernels_linear_mark(char mark[KERNELS_MARK_BYTES])
 {
-    const struct spirv all[] = {linear_sources.f32, linear_sources.f16, linear_sources.f16_f32,
-                                linear_sources.matrix_f16, linear_sources.matrix_f16_f32};
+    const struct linear_sources *const all[] = {&linear_sources, &striped_sources, &matrix_sources};
     struct sha256 sha;
     char hex[SHA256_HEX_BYTES];
     sha256_init(&sha);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        sha256_add(&sha, all[i].words, all[i].byte_count);
+        for (int j = 0; j < 3; j++) {
+            const struct spirv *spirv = j == 0   ? &all[i]->f32
+                                        : j == 1 ? &all[i]->f16
+                                                 : &all[i]->f16_f32;
+            sha256_add(&sha, spirv->words, spirv->byte_count);
+        }
     sha256_finish(&sha, hex);
     memcpy(mark, hex, KERNELS_MARK_BYTES - 1);
     mark[KERNELS_MARK_BYTES - 1] = '\0';
@@ -289,7 +306,7 @@ static void add_linear_matrix(struct jobs *jobs, struct job *job,
         [SPEC_SUBGROUPS] = variant->lanes,
         [SPEC_SUBGROUPS_ACROSS] = variant->across,
     };
-    job->spirv = is_mixed ? linear_sources.matrix_f16_f32 : linear_sources.matrix_f16;
+    job->spirv = is_mixed ? matrix_sources.f16_f32 : matrix_sources.f16;
     memcpy(job->constants, constants, sizeof constants);
     job->constant_count = MOST_CONSTANTS;
     job->subgroup_width = device->subgroup_width;
@@ -313,11 +330,12 @@ static void add_linear(struct jobs *jobs, enum kernel kernel, const struct linea
         [SPEC_IS_STAGED] = variant->method == LINEAR_STAGED,
         [SPEC_PARTS] = variant->parts,
     };
-    job->spirv = is_mixed        ? linear_sources.f16_f32
-                 : is_half(jobs) ? linear_sources.f16
-                                 : linear_sources.f32;
+    const struct linear_sources *from =
+        variant->method == LINEAR_STRIPED ? &striped_sources : &linear_sources;
+    job->spirv = is_mixed ? from->f16_f32 : is_half(jobs) ? from->f16 : from->f32;
     memcpy(job->constants, constants, sizeof constants);
-    job->constant_count = sizeof constants / sizeof *constants;
+    job->constant_count = variant->method == LINEAR_STRIPED ? SPEC_LANES_ACROSS
+                                                            : sizeof constants / sizeof *constants;
 }
 
 static void add_linears(struct jobs *jobs, const struct kernels_choice *choice)

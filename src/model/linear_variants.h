@@ -5,9 +5,10 @@
 #include "base/error.h"
 
 enum linear_method {
-    LINEAR_DIRECT, // operands straight from memory
-    LINEAR_STAGED, // through shared memory
-    LINEAR_MATRIX, // on cooperative matrices
+    LINEAR_DIRECT,  // operands straight from memory
+    LINEAR_STRIPED, // the same, neighbouring columns in neighbouring lanes
+    LINEAR_STAGED,  // through shared memory
+    LINEAR_MATRIX,  // on cooperative matrices
 };
 
 struct linear_variant {

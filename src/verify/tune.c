@@ -28,7 +28,8 @@ struct tuner {
     double begun;
 };
 
-// A software driver gains nothing from many lanes and barriers: the table's first, and matrices.
+// A software driver gains nothing from many lanes and barriers, and a GPU leaves lanes idle where a
+// workgroup has few.
 static bool is_candidate(const struct tuner *tuner, const struct linear_variant *variant)
 {
     const vkclip_device_facts *device = gpu_get_facts(tuner->gpu);
@@ -36,7 +37,7 @@ static bool is_candidate(const struct tuner *tuner, const struct linear_variant 
         return false;
     if (device->kind == VKCLIP_DEVICE_SOFTWARE)
         return variant->method != LINEAR_STAGED && variant->parts == 1;
-    return variant->lanes > 8 || variant->method == LINEAR_MATRIX;
+    return variant->lanes > 16 || variant->method == LINEAR_MATRIX;
 }
 
 // ---- what must not be tried again ------------------------------------------------------------
