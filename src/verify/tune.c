@@ -14,6 +14,7 @@
 enum { WIDTH = 768, HIDDEN = 3072 };
 
 #define RUNS           5
+#define LONG_RUN       1e6 // microseconds; such a one is precise enough
 #define STRUCK_BYTES   4096
 #define SOFTWARE_LIMIT 45.0 // seconds; what a software driver has not tried by then is left out
 
@@ -158,28 +159,49 @@ static uint32_t rows_of(const struct tuner *tuner, uint32_t of_class)
     return is_software && of_rows == LINEAR_MANY ? 2 * 197 : rows[of_rows];
 }
 
-static bool time_runs(struct tuner *tuner, struct plan *plan, uint32_t rows, double *microseconds,
-                      vkclip_error *err)
+static bool time_run(struct tuner *tuner, struct plan *plan, uint32_t rows, double *microseconds,
+                     vkclip_error *err)
 {
     const struct plan_run run = {.counts = {1, rows}};
-    double times[RUNS];
-    for (int i = -1; i < RUNS; i++) { // one more, to warm up
-        vkclip_kernel_time kernels[KERNEL_COUNT] = {0};
-        const double start = vkclip_clock_seconds();
-        if (!plan_run(plan, &run, err))
-            return false;
-        double time = (vkclip_clock_seconds() - start) * 1e6;
-        if (gpu_get_facts(tuner->gpu)->has_timestamps) {
-            plan_add_times(plan, kernels);
-            time = 0.0;
-            for (int k = 0; k < KERNEL_COUNT; k++)
-                time += kernels[k].milliseconds * 1e3;
-        }
-        if (i >= 0)
-            times[i] = time;
+    const double start = vkclip_clock_seconds();
+    if (!plan_run(plan, &run, err))
+        return false;
+    *microseconds = (vkclip_clock_seconds() - start) * 1e6;
+    if (!gpu_get_facts(tuner->gpu)->has_timestamps)
+        return true;
+    vkclip_kernel_time kernels[KERNEL_COUNT] = {0};
+    plan_add_times(plan, kernels);
+    *microseconds = 0.0;
+    for (int k = 0; k < KERNEL_COUNT; k++)
+        *microseconds += kernels[k].milliseconds * 1e3;
+    return true;
+}
+
+// The least time of a class so far; infinity where there is none.
+static double least_time(const struct tuner *tuner, uint32_t of_class)
+{
+    double least = INFINITY;
+    for (uint32_t i = 0; i < tuner->tuning->variant_count; i++) {
+        const double time = tuner->tuning->variants[i].microseconds[of_class];
+        least = time > 0.0 && time < least ? time : least;
     }
-    qsort(times, RUNS, sizeof *times, compare_doubles);
-    *microseconds = times[RUNS / 2];
+    return least;
+}
+
+// The median of some runs after the first, which may compile. What is hopeless is run once.
+static bool time_runs(struct tuner *tuner, struct plan *plan, uint32_t rows, uint32_t of_class,
+                      double *microseconds, vkclip_error *err)
+{
+    double times[RUNS];
+    if (!time_run(tuner, plan, rows, microseconds, err))
+        return false;
+    int count = 0;
+    do {
+        if (!time_run(tuner, plan, rows, &times[count++], err))
+            return false;
+    } while (count < RUNS && times[0] < 2.0 * least_time(tuner, of_class) && times[0] < LONG_RUN);
+    qsort(times, (size_t)count, sizeof *times, compare_doubles);
+    *microseconds = times[count / 2];
     return true;
 }
 
@@ -197,7 +219,7 @@ static bool time_class(struct tuner *tuner, const struct kernels *kernels, uint3
     if (is_done)
         tuner->arena = gpu_buffer_create(tuner->gpu, arena_bytes, GPU_MEMORY_DEVICE, err);
     is_done = is_done && tuner->arena && plan_record(plan, tuner->arena, is_timed, err) &&
-              time_runs(tuner, plan, rows, microseconds, err);
+              time_runs(tuner, plan, rows, of_class, microseconds, err);
     plan_destroy(plan);
     gpu_buffer_destroy(tuner->gpu, tuner->arena);
     tuner->arena = NULL;
