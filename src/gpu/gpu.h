@@ -66,7 +66,7 @@ void *gpu_buffer_address(const struct gpu_buffer *buffer);
 // Copies to device memory through a ring of staging pieces: begin gives room for byte_count
 // bytes (at most GPU_UPLOAD_PIECE_BYTES) to write to, end sends them on their way, wait returns
 // when all have arrived.
-#define GPU_UPLOAD_PIECE_BYTES (8u << 20)
+#define GPU_UPLOAD_PIECE_BYTES (16u << 20)
 void *gpu_upload_begin(struct gpu *gpu, vkclip_error *err);
 bool gpu_upload_end(struct gpu *gpu, struct gpu_buffer *target, uint64_t offset_bytes,
                     uint64_t byte_count, vkclip_error *err);

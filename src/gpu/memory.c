@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-// A staged copy of 8 MB takes milliseconds; far longer means the device hangs.
+// A staged copy of 16 MB takes milliseconds; far longer means the device hangs.
 #define UPLOAD_TIMEOUT_NS UINT64_C(10000000000)
 
 // Memory properties by preference, best first; the last is what must be.
