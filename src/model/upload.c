@@ -68,7 +68,9 @@ static bool upload_piece(struct loader *loader, struct filling *filling, struct 
     uint64_t count = (uint64_t)filling->unit_count * source->unit_elements;
     if (count > source->element_count - first)
         count = source->element_count - first;
-    filling->piece = gpu_upload_begin(loader->gpu, &loader->error);
+    filling->piece =
+        gpu_upload_begin(loader->gpu, target.buffer,
+                         target.offset_bytes + first * loader->element_bytes, &loader->error);
     if (!filling->piece)
         return false;
     parallel_run(filling->strip_count, fill_strip, filling);
@@ -132,7 +134,9 @@ void upload_f32(struct loader *loader, const float *values, size_t count, struct
     const size_t piece_count = GPU_UPLOAD_PIECE_BYTES / sizeof *values;
     for (size_t done = 0; done < count;) {
         size_t now = count - done < piece_count ? count - done : piece_count;
-        void *piece = gpu_upload_begin(loader->gpu, &loader->error);
+        void *piece = gpu_upload_begin(loader->gpu, target.buffer,
+                                       target.offset_bytes + offset_bytes + done * sizeof *values,
+                                       &loader->error);
         if (!piece)
             return;
         memcpy(piece, values + done, now * sizeof *values);
