@@ -172,9 +172,10 @@ static const char *const harmless[] = {"vkCreatePipelineCache", "vkGetPipelineCa
                                        "vkDeviceWaitIdle", NULL};
 
 // Without these there is another way: no extension is needed, though the loader wants the list
-// when it creates a device; and other memory may have room.
+// when it creates a device; other memory may have room; weights that cannot be written to the
+// device's memory are copied.
 static const char *const avoidable[] = {"vkEnumerateDeviceExtensionProperties", "vkAllocateMemory",
-                                        NULL};
+                                        "vkMapMemory", NULL};
 
 static bool is_memory(const struct fault *fault)
 {

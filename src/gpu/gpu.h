@@ -63,11 +63,13 @@ void gpu_buffer_destroy(struct gpu *gpu, struct gpu_buffer *buffer);
 // device at the next gpu_recording_run; device writes are visible after it.
 void *gpu_buffer_address(const struct gpu_buffer *buffer);
 
-// Copies to device memory through a ring of staging pieces: begin gives room for byte_count
-// bytes (at most GPU_UPLOAD_PIECE_BYTES) to write to, end sends them on their way, wait returns
-// when all have arrived.
-#define GPU_UPLOAD_PIECE_BYTES (8u << 20)
-void *gpu_upload_begin(struct gpu *gpu, vkclip_error *err);
+// Copies to device memory: begin gives room for what is to lie at an offset of the target (at most
+// GPU_UPLOAD_PIECE_BYTES) to write to, end sends it on its way, wait returns when all has arrived.
+// The room is in a ring of staging pieces or, where the host sees the device's memory, the target
+// itself; either way it is to be written once and not read.
+#define GPU_UPLOAD_PIECE_BYTES (16u << 20)
+void *gpu_upload_begin(struct gpu *gpu, struct gpu_buffer *target, uint64_t offset_bytes,
+                       vkclip_error *err);
 bool gpu_upload_end(struct gpu *gpu, struct gpu_buffer *target, uint64_t offset_bytes,
                     uint64_t byte_count, vkclip_error *err);
 bool gpu_upload_wait(struct gpu *gpu, vkclip_error *err);

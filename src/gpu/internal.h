@@ -52,6 +52,9 @@ struct gpu_buffer {
     uint64_t size_bytes;
     void *address; // NULL for device memory
     bool is_coherent;
+    // Device memory that the host sees as well, and where it was mapped for an upload, else NULL.
+    bool can_be_mapped;
+    void *upload_address;
 };
 
 struct gpu_pipeline {

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-// A staged copy of 8 MB takes milliseconds; far longer means the device hangs.
+// A staged copy of 16 MB takes milliseconds; far longer means the device hangs.
 #define UPLOAD_TIMEOUT_NS UINT64_C(10000000000)
 
 // Memory properties by preference, best first; the last is what must be.
@@ -25,6 +25,13 @@ static const struct {
                               VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
                                   VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
                               VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT}},
+};
+
+static const VkBufferUsageFlags usages[] = {
+    [GPU_MEMORY_DEVICE] = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
+    [GPU_MEMORY_UPLOAD] = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+                          VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT,
+    [GPU_MEMORY_READBACK] = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT,
 };
 
 // The type with the largest heap among those with the flags; weights belong in the whole of a
@@ -81,8 +88,9 @@ static bool allocate(struct gpu *gpu, struct gpu_buffer *buffer, enum gpu_memory
         uint32_t type = find_type(gpu, need.memoryTypeBits, preferences[memory].flags[i]);
         if (type == UINT32_MAX)
             continue;
-        buffer->is_coherent =
-            gpu->memory.memoryTypes[type].propertyFlags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+        const VkMemoryPropertyFlags flags = gpu->memory.memoryTypes[type].propertyFlags;
+        buffer->is_coherent = flags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+        buffer->can_be_mapped = memory == GPU_MEMORY_DEVICE && buffer->is_coherent;
         result = gpu->vk.vkAllocateMemory(gpu->device,
                                           &(VkMemoryAllocateInfo){
                                               .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
@@ -110,20 +118,14 @@ struct gpu_buffer *gpu_buffer_create(struct gpu *gpu, uint64_t size_bytes, enum 
         return NULL;
     }
     buffer->size_bytes = size_bytes;
-    TRY_MAKE(
-        buffer->buffer,
-        gpu->vk.vkCreateBuffer(
-            gpu->device,
-            &(VkBufferCreateInfo){
-                .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
-                .size = size_bytes,
-                .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT |
-                         (memory == GPU_MEMORY_UPLOAD ? VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-                                                            VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT |
-                                                            VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT
-                                                      : 0),
-            },
-            NULL, &buffer->buffer));
+    TRY_MAKE(buffer->buffer,
+             gpu->vk.vkCreateBuffer(gpu->device,
+                                    &(VkBufferCreateInfo){
+                                        .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+                                        .size = size_bytes,
+                                        .usage = usages[memory],
+                                    },
+                                    NULL, &buffer->buffer));
     if (!allocate(gpu, buffer, memory, err))
         goto failed;
     TRY_VK(gpu->vk.vkBindBufferMemory(gpu->device, buffer->buffer, buffer->memory, 0));
@@ -217,10 +219,30 @@ static bool wait_for_piece(struct gpu *gpu, struct staging_piece *piece, vkclip_
     return true;
 }
 
-void *gpu_upload_begin(struct gpu *gpu, vkclip_error *err)
+// Integrated GPUs and software drivers have the host write to their memory directly: a copy less.
+// Where address space is short, mapping fails and the copy remains.
+static bool map_target(struct gpu *gpu, struct gpu_buffer *target, vkclip_error *err)
+{
+    if (!target->can_be_mapped || target->upload_address)
+        return true;
+    VkResult result = gpu->vk.vkMapMemory(gpu->device, target->memory, 0, VK_WHOLE_SIZE, 0,
+                                          &target->upload_address);
+    if (result == VK_SUCCESS)
+        return true;
+    target->can_be_mapped = false;
+    target->upload_address = NULL;
+    return result != VK_ERROR_DEVICE_LOST || gpu_fail(gpu, result, "vkMapMemory", err);
+}
+
+void *gpu_upload_begin(struct gpu *gpu, struct gpu_buffer *target, uint64_t offset_bytes,
+                       vkclip_error *err)
 {
     struct staging_piece *piece = &gpu->staging[gpu->staging_next];
-    if (!gpu_check_alive(gpu, err) || !wait_for_piece(gpu, piece, err))
+    if (!gpu_check_alive(gpu, err) || !map_target(gpu, target, err))
+        return NULL;
+    if (target->upload_address)
+        return (unsigned char *)target->upload_address + offset_bytes;
+    if (!wait_for_piece(gpu, piece, err))
         return NULL;
     return piece->buffer->address;
 }
@@ -229,6 +251,8 @@ bool gpu_upload_end(struct gpu *gpu, struct gpu_buffer *target, uint64_t offset_
                     uint64_t byte_count, vkclip_error *err)
 {
     struct staging_piece *piece = &gpu->staging[gpu->staging_next];
+    if (target->upload_address)
+        return true; // the next submit makes it visible to the device
     if (!gpu_buffer_flush(gpu, piece->buffer, err))
         return false;
     TRY_VK(gpu->vk.vkBeginCommandBuffer(piece->submit.commands,

@@ -1,11 +1,11 @@
 #include "model/upload.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
 #include "base/half.h"
+#include "base/parallel.h"
 
 static float *scratch(struct loader *loader, uint64_t count)
 {
@@ -19,38 +19,124 @@ static float *scratch(struct loader *loader, uint64_t count)
     return loader->scratch;
 }
 
-// Element i of a staging piece, in the storage type of weights.
-static void store(void *piece, size_t i, float value, bool is_half)
+// ---- units -----------------------------------------------------------------------------------
+
+// A staging piece is filled by several threads. Each reads and converts units of what is uploaded,
+// which have nothing to do with one another: a panel, or so many elements of a table.
+struct source {
+    const struct loader *loader;
+    const struct matrix *matrix;
+    const struct weight *table; // where there is no matrix
+    uint64_t first;             // element of the table
+    size_t unit_elements;
+    uint64_t element_count; // of all units; the last may have fewer
+    bool (*fill)(const struct source *source, uint64_t unit, float *values, void *out,
+                 vkclip_error *err);
+};
+
+// Units of a piece go to threads in so many strips at most, which decides how many can fail.
+#define MOST_STRIPS (2 * PARALLEL_MOST_THREADS)
+
+struct filling {
+    const struct source *source;
+    unsigned char *piece;
+    uint64_t first_unit;
+    uint32_t unit_count, strip_count;
+    float *values; // [strip_count, unit_elements]
+    vkclip_error errors[MOST_STRIPS];
+};
+
+static void fill_strip(void *context, uint32_t strip)
 {
-    if (is_half)
-        ((uint16_t *)piece)[i] = half_from_float(value);
-    else
-        ((float *)piece)[i] = value;
+    struct filling *filling = context;
+    const struct source *source = filling->source;
+    const size_t unit_bytes = source->unit_elements * source->loader->element_bytes;
+    const uint64_t units = filling->unit_count;
+    const uint32_t end = (uint32_t)(units * (strip + 1) / filling->strip_count);
+    for (uint32_t unit = (uint32_t)(units * strip / filling->strip_count); unit < end; unit++)
+        if (!source->fill(source, filling->first_unit + unit,
+                          filling->values + strip * source->unit_elements,
+                          filling->piece + unit * unit_bytes, &filling->errors[strip]))
+            return;
 }
 
+// Fills a piece and sends it; the error is that of the first unit that failed.
+static bool upload_piece(struct loader *loader, struct filling *filling, struct gpu_range target)
+{
+    const struct source *source = filling->source;
+    const uint64_t first = filling->first_unit * source->unit_elements;
+    uint64_t count = (uint64_t)filling->unit_count * source->unit_elements;
+    if (count > source->element_count - first)
+        count = source->element_count - first;
+    filling->piece =
+        gpu_upload_begin(loader->gpu, target.buffer,
+                         target.offset_bytes + first * loader->element_bytes, &loader->error);
+    if (!filling->piece)
+        return false;
+    parallel_run(filling->strip_count, fill_strip, filling);
+    for (uint32_t i = 0; i < filling->strip_count; i++)
+        if (filling->errors[i].status) {
+            loader->error = filling->errors[i];
+            return false;
+        }
+    return gpu_upload_end(loader->gpu, target.buffer,
+                          target.offset_bytes + first * loader->element_bytes,
+                          count * loader->element_bytes, &loader->error);
+}
+
+static void upload_units(struct loader *loader, const struct source *source,
+                         struct gpu_range target)
+{
+    const size_t unit_bytes = source->unit_elements * loader->element_bytes;
+    const uint64_t units =
+        (source->element_count + source->unit_elements - 1) / source->unit_elements;
+    const uint64_t at_once = GPU_UPLOAD_PIECE_BYTES / unit_bytes;
+    const uint64_t strips = at_once < MOST_STRIPS ? at_once : MOST_STRIPS;
+    float *values = scratch(loader, (units < strips ? units : strips) * source->unit_elements);
+    for (uint64_t first = 0; values && first < units; first += at_once) {
+        const uint32_t now = (uint32_t)(units - first < at_once ? units - first : at_once);
+        struct filling filling = {
+            .source = source,
+            .first_unit = first,
+            .unit_count = now,
+            .strip_count = now < strips ? now : (uint32_t)strips,
+            .values = values,
+        };
+        if (!upload_piece(loader, &filling, target))
+            return;
+    }
+}
+
+// ---- elements --------------------------------------------------------------------------------
+
 // Half precision ends at 65504. A weight beyond it would become infinite without a word.
-static bool check_half_range(struct loader *loader, const struct weight *weight,
-                             const float *values, size_t count)
+static bool check_half_range(const struct loader *loader, const struct weight *weight,
+                             const float *values, size_t count, vkclip_error *err)
 {
     if (loader->element_bytes == 4)
         return true;
-    float largest = 0.0f;
-    for (size_t i = 0; i < count; i++)
-        largest = fmaxf(largest, isfinite(values[i]) ? fabsf(values[i]) : 0.0f);
-    if (largest < 65520.0f)
+    // Finite floats, without their sign, are in the order of their bits.
+    const uint32_t infinite = 0x7f800000;
+    uint32_t largest = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits = float_to_bits(values[i]) & 0x7fffffff;
+        largest = bits < infinite && bits > largest ? bits : largest;
+    }
+    if (float_from_bits(largest) < 65520.0f)
         return true;
-    return fail(&loader->error, VKCLIP_ERROR_MODEL, "%s: '%s' holds %g, beyond fp16: use fp32",
-                loader->weights->path, weight->name, (double)largest);
+    return fail(err, VKCLIP_ERROR_MODEL, "%s: '%s' holds %g, beyond fp16: use fp32",
+                loader->weights->path, weight->name, (double)float_from_bits(largest));
 }
 
-// Sends values as f32, a piece at a time.
 void upload_f32(struct loader *loader, const float *values, size_t count, struct gpu_range target,
                 uint64_t offset_bytes)
 {
     const size_t piece_count = GPU_UPLOAD_PIECE_BYTES / sizeof *values;
     for (size_t done = 0; done < count;) {
         size_t now = count - done < piece_count ? count - done : piece_count;
-        void *piece = gpu_upload_begin(loader->gpu, &loader->error);
+        void *piece = gpu_upload_begin(loader->gpu, target.buffer,
+                                       target.offset_bytes + offset_bytes + done * sizeof *values,
+                                       &loader->error);
         if (!piece)
             return;
         memcpy(piece, values + done, now * sizeof *values);
@@ -62,20 +148,27 @@ void upload_f32(struct loader *loader, const float *values, size_t count, struct
     }
 }
 
-// Rows [first_row, first_row + rows) of a matrix -> one panel: input by input, 32 outputs each,
-// zeros where the matrix has fewer rows.
-static void pack_panel(const float *source, uint32_t rows, uint32_t in_cols, void *panel,
-                       bool is_half)
+// ---- matrices --------------------------------------------------------------------------------
+
+// Rows of a matrix -> one panel: input by input, 32 outputs each, zeros where the matrix has fewer
+// rows.
+static void pack_f32(const float *source, uint32_t rows, uint32_t in_cols, float *panel)
 {
     for (uint32_t k = 0; k < in_cols; k++)
-        for (uint32_t c = 0; c < PANEL_COLS; c++) {
-            float value = c < rows ? source[(size_t)c * in_cols + k] : 0.0f;
-            store(panel, (size_t)k * PANEL_COLS + c, value, is_half);
-        }
+        for (uint32_t c = 0; c < PANEL_COLS; c++)
+            panel[(size_t)k * PANEL_COLS + c] = c < rows ? source[(size_t)c * in_cols + k] : 0.0f;
 }
 
-static bool read_rows(struct loader *loader, const struct matrix *matrix, uint32_t first,
-                      uint32_t rows, float *out)
+static void pack_f16(const float *source, uint32_t rows, uint32_t in_cols, uint16_t *panel)
+{
+    for (uint32_t k = 0; k < in_cols; k++)
+        for (uint32_t c = 0; c < PANEL_COLS; c++)
+            panel[(size_t)k * PANEL_COLS + c] =
+                c < rows ? half_from_float(source[(size_t)c * in_cols + k]) : 0;
+}
+
+static bool read_rows(const struct loader *loader, const struct matrix *matrix, uint32_t first,
+                      uint32_t rows, float *out, vkclip_error *err)
 {
     const uint32_t in_cols = matrix->in_cols, each = matrix->part_rows;
     while (rows > 0) {
@@ -84,10 +177,9 @@ static bool read_rows(struct loader *loader, const struct matrix *matrix, uint32
         size_t count = (size_t)now * in_cols;
         if (matrix->turned)
             memcpy(out, matrix->turned + (size_t)row * in_cols, count * sizeof *out);
-        else if (!weights_read_f32(loader->weights, part, (uint64_t)row * in_cols, count, out,
-                                   &loader->error))
+        else if (!weights_read_f32(loader->weights, part, (uint64_t)row * in_cols, count, out, err))
             return false;
-        if (!check_half_range(loader, part, out, count))
+        if (!check_half_range(loader, part, out, count, err))
             return false;
         out += count;
         first += now;
@@ -96,41 +188,43 @@ static bool read_rows(struct loader *loader, const struct matrix *matrix, uint32
     return true;
 }
 
-void upload_panels(struct loader *loader, const struct matrix *matrix, struct gpu_range target)
+static bool fill_panel(const struct source *source, uint64_t unit, float *values, void *out,
+                       vkclip_error *err)
 {
-    const uint32_t in_cols = matrix->in_cols, out_cols = matrix->out_cols;
-    const uint64_t panel_bytes = (uint64_t)PANEL_COLS * in_cols * loader->element_bytes;
-    const uint32_t panel_count = (out_cols + PANEL_COLS - 1) / PANEL_COLS;
-    if (panel_bytes > GPU_UPLOAD_PIECE_BYTES) {
-        fail(&loader->error, VKCLIP_ERROR_MODEL, "'%s' has %u columns, too many to load",
-             matrix->parts[0]->name, in_cols);
-        return;
-    }
-    const uint32_t at_once = (uint32_t)(GPU_UPLOAD_PIECE_BYTES / panel_bytes);
-    float *rows = scratch(loader, (size_t)PANEL_COLS * in_cols);
-    if (!rows)
-        return;
-
-    for (uint32_t first = 0; first < panel_count; first += at_once) {
-        uint32_t end = first + at_once < panel_count ? first + at_once : panel_count;
-        unsigned char *piece = gpu_upload_begin(loader->gpu, &loader->error);
-        if (!piece)
-            return;
-        for (uint32_t panel = first; panel < end; panel++) {
-            uint32_t row = panel * PANEL_COLS;
-            uint32_t count = out_cols - row < PANEL_COLS ? out_cols - row : PANEL_COLS;
-            if (!read_rows(loader, matrix, row, count, rows))
-                return;
-            pack_panel(rows, count, in_cols, piece + (panel - first) * panel_bytes,
-                       loader->element_bytes == 2);
-        }
-        if (!gpu_upload_end(loader->gpu, target.buffer, target.offset_bytes + first * panel_bytes,
-                            (end - first) * panel_bytes, &loader->error))
-            return;
-    }
+    const struct matrix *matrix = source->matrix;
+    const uint32_t row = (uint32_t)unit * PANEL_COLS, left = matrix->out_cols - row;
+    const uint32_t rows = left < PANEL_COLS ? left : PANEL_COLS;
+    if (!read_rows(source->loader, matrix, row, rows, values, err))
+        return false;
+    if (source->loader->element_bytes == 2)
+        pack_f16(values, rows, matrix->in_cols, out);
+    else
+        pack_f32(values, rows, matrix->in_cols, out);
+    return true;
 }
 
-// Whole vectors, one after the other, as f32.
+void upload_panels(struct loader *loader, const struct matrix *matrix, struct gpu_range target)
+{
+    const uint64_t panel_elements = (uint64_t)PANEL_COLS * matrix->in_cols;
+    const uint32_t panel_count = (matrix->out_cols + PANEL_COLS - 1) / PANEL_COLS;
+    if (panel_elements * loader->element_bytes > GPU_UPLOAD_PIECE_BYTES) {
+        fail(&loader->error, VKCLIP_ERROR_MODEL, "'%s' has %u columns, too many to load",
+             matrix->parts[0]->name, matrix->in_cols);
+        return;
+    }
+    upload_units(loader,
+                 &(struct source){
+                     .loader = loader,
+                     .matrix = matrix,
+                     .unit_elements = (size_t)panel_elements,
+                     .element_count = panel_count * panel_elements,
+                     .fill = fill_panel,
+                 },
+                 target);
+}
+
+// ---- vectors and tables ----------------------------------------------------------------------
+
 void upload_vectors(struct loader *loader, const struct weight *const *vectors, uint32_t count,
                     uint32_t cols, uint64_t offset_bytes, struct gpu_range target)
 {
@@ -143,26 +237,40 @@ void upload_vectors(struct loader *loader, const struct weight *const *vectors, 
     }
 }
 
+// Elements of a table that a thread takes at once.
+#define TABLE_UNIT_ELEMENTS (UINT64_C(1) << 15)
+
+static bool fill_elements(const struct source *source, uint64_t unit, float *values, void *out,
+                          vkclip_error *err)
+{
+    const struct loader *loader = source->loader;
+    const uint64_t first = unit * source->unit_elements, left = source->element_count - first;
+    const size_t count = left < source->unit_elements ? (size_t)left : source->unit_elements;
+    if (!weights_read_f32(loader->weights, source->table, source->first + first, count, values,
+                          err) ||
+        !check_half_range(loader, source->table, values, count, err))
+        return false;
+    if (loader->element_bytes == 4) {
+        memcpy(out, values, count * sizeof *values);
+        return true;
+    }
+    uint16_t *halves = out;
+    for (size_t i = 0; i < count; i++)
+        halves[i] = half_from_float(values[i]);
+    return true;
+}
+
 void upload_words(struct loader *loader, const struct weight *table, uint32_t first_row,
                   size_t count, uint32_t cols, struct gpu_range target)
 {
-    const size_t row_bytes = (size_t)cols * loader->element_bytes;
-    const uint64_t first = (uint64_t)first_row * cols;
-    const size_t at_once = GPU_UPLOAD_PIECE_BYTES / row_bytes * cols;
-    float *values = scratch(loader, at_once);
-    for (size_t done = 0; values && done < count;) {
-        size_t now = count - done < at_once ? count - done : at_once;
-        void *piece = gpu_upload_begin(loader->gpu, &loader->error);
-        if (!piece ||
-            !weights_read_f32(loader->weights, table, first + done, now, values, &loader->error) ||
-            !check_half_range(loader, table, values, now))
-            return;
-        for (size_t i = 0; i < now; i++)
-            store(piece, i, values[i], loader->element_bytes == 2);
-        if (!gpu_upload_end(loader->gpu, target.buffer,
-                            target.offset_bytes + done * loader->element_bytes,
-                            now * loader->element_bytes, &loader->error))
-            return;
-        done += now;
-    }
+    upload_units(loader,
+                 &(struct source){
+                     .loader = loader,
+                     .table = table,
+                     .first = (uint64_t)first_row * cols,
+                     .unit_elements = TABLE_UNIT_ELEMENTS,
+                     .element_count = count,
+                     .fill = fill_elements,
+                 },
+                 target);
 }

@@ -231,15 +231,15 @@ static VKAPI_ATTR void VKAPI_CALL destroy_buffer(VkDevice device, VkBuffer buffe
     NEXT(&fault_objects_stage, device, vkDestroyBuffer)(device, buffer, allocator);
 }
 
-// What the host fills is a source of copies, a uniform or an indirect buffer; the rest of what is
-// mapped is read back.
+// What the host fills is a source or a target of copies, a uniform or an indirect buffer; the rest
+// of what is mapped is read back.
 static VKAPI_ATTR VkResult VKAPI_CALL bind_memory(VkDevice device, VkBuffer buffer,
                                                   VkDeviceMemory memory, VkDeviceSize offset)
 {
     struct objects *objects = objects_of(device);
-    const VkBufferUsageFlags filled = VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-                                      VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT |
-                                      VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT;
+    const VkBufferUsageFlags filled =
+        VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT |
+        VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT;
     find_block(objects, memory)->is_readback = !(*usage_of(objects, buffer, buffer) & filled);
     return NEXT(&fault_objects_stage, device, vkBindBufferMemory)(device, buffer, memory, offset);
 }

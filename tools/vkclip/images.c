@@ -95,7 +95,7 @@ static enum exit_status run_portions(struct session *session, char *const *paths
             return report_failure(&err);
         }
         // Small portions while each takes long, so that results and progress keep coming.
-        if (vkclip_clock_seconds() - start < 0.5)
+        if (vkclip_clock_seconds() - start < 1.0)
             step = step * 2 < portion->capacity ? step * 2 : portion->capacity;
 
         for (size_t i = 0; i < now; i++) {
