@@ -104,6 +104,7 @@ def c01_numbers_are_strict(tmp):
                   "99999999999999999999999"):
         usage_error("classify", "-l", "x", "--batch", value, "y", says="number from 1 to 4096")
     usage_error("bench", "--runs", "1001")
+    usage_error("bench", "--synthetic", "-m", "x", says="contradict")
     usage_error("classify", "-l", "x", "--top", "0", "y")
 
 

@@ -318,18 +318,66 @@ def progress_on_a_terminal_is_erased_in_the_end(tmp):
     assert drawn.endswith(b"\r\x1b[K"), drawn
 
 
-@case("device")
-def bench_measures_both_towers(tmp):
-    result = json.loads(fine("bench", "--runs", "1", "--batch", "2", "--json").out)
-    assert [(m["what"], m["batch"]) for m in result["measurements"]] == [
-        ("image", 1), ("image", 2), ("text", 1), ("text", 32)]
-    assert all(m["median_s"] > 0 and m["per_s"] > 0 for m in result["measurements"])
-    assert result["ready_s"] > 0 and result["peak_memory_bytes"] > 1e6
+def is_sound_row(row):
+    """Quantiles in order, rates that follow from them."""
+    assert 0 < row["p10_s"] <= row["median_s"] <= row["p90_s"] and row["runs"] >= 1
+    assert abs(row["per_s"] * row["median_s"] / row["batch"] - 1) < 1e-6
+    if row["what"] == "text":
+        assert abs(row["tokens_per_s"] / (row["per_s"] * row["tokens"]) - 1) < 1e-6
+    return isinstance(row["warm"], bool)
+
+
+def is_sound_bench(result):
+    """What every run of bench tells."""
+    device = next(d for d in json.loads(fine("devices", "--json").out) if d["default"])
+    assert result["version"] == fine("--version").out.decode().split()[-1]
+    assert (result["device"], result["driver"], result["vulkan"]) == (
+        device["name"], device["driver"], device["vulkan"])
+    assert result["precision"] in ("fp32", "fp16") and "linear" in result["variants"]
+    assert result["peak_memory_bytes"] > 1e6 and result["arena_bytes"] > 0
+    first = result["first_embedding"]
+    parts = ("open_s", "device_s", "pipelines_s", "weights_s", "plan_s", "first_run_s")
+    assert all(first[part] > 0 for part in parts)
+    assert abs(sum(first[part] for part in parts) - first["total_s"]) < 1e-6
+    assert all(is_sound_row(row) for row in result["measurements"])
     for tower in ("image_kernels", "text_kernels"):
         kernels = result[tower]["kernels"]
+        assert bool(kernels) == device["timestamps"]
         assert not kernels or sum(k["gflop"] for k in kernels) > 0
+    return True
+
+
+@case("device")
+def bench_measures_both_towers_at_the_batch_that_was_asked_for(tmp):
+    result = json.loads(fine("bench", "--runs", "4", "--batch", "2", "--json").out)
+    assert is_sound_bench(result) and not result["synthetic"]
+    rows = [(row["what"], row["batch"], row.get("tokens")) for row in result["measurements"]]
+    assert rows[:2] == [("image", 2, None), ("text", 2, 11)]
+    assert rows[2:] == [("text", 1, tokens) for tokens in (8, 16, 32, 64)][:len(rows) - 2]
+    assert all(row["runs"] in (3, 4) for row in result["measurements"])
     table = fine("bench", "--runs", "2", "--batch", "2").out.decode()
-    assert "image  x 2" in table and "peak memory" in table
+    assert "image x 2" in table and "text x 2" in table and "peak memory" in table
+    assert "first embedding" in table and "\x1b" not in table
+
+
+@case("device")
+def bench_sweeps_batches_up_to_64(tmp):
+    result = json.loads(fine("bench", "--runs", "1", "--json").out)
+    for what in ("image", "text"):
+        batches = [row["batch"] for row in result["measurements"]
+                   if row["what"] == what and row.get("tokens") in (None, 11)]
+        assert batches == [1, 2, 4, 8, 16, 32, 64][:len(batches)]
+        assert len(batches) == 7 or result["cut"]
+        assert not result[what + "_kernels"]["kernels"] or result[what + "_kernels"]["batch"] == batches[-1]
+
+
+@case("device")
+def bench_needs_no_model_of_full_size(tmp):
+    result = json.loads(fine("bench", "--synthetic", "--batch", "1", "--runs", "1", "--json",
+                             env={"VKCLIP_MODEL": None, "HOME": str(tmp)}).out)
+    assert is_sound_bench(result) and result["synthetic"]
+    bytes_each = 4 if result["precision"] == "fp32" else 2
+    assert 195e6 * bytes_each < result["weights_bytes"] < 197e6 * bytes_each
 
 
 def write_classifier(folder):

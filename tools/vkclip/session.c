@@ -43,7 +43,7 @@ enum exit_status session_open_model(struct session *session, const struct sessio
     char found[PATH_BYTES];
     const char *path = options->model;
     *session = (struct session){0};
-    if (!path) {
+    if (!path && !options->is_synthetic) {
         if (!model_path_find(found, sizeof found)) {
             report_error("no model");
             report_hint("tools/fetch_model.sh downloads BiomedCLIP; -m MODEL or $VKCLIP_MODEL "
@@ -53,7 +53,8 @@ enum exit_status session_open_model(struct session *session, const struct sessio
         path = found;
     }
     vkclip_error err = {0};
-    session->model = vkclip_model_open(path, parts, &report_log, &err);
+    session->model = options->is_synthetic ? vkclip_model_open_synthetic(&err)
+                                           : vkclip_model_open(path, parts, &report_log, &err);
     // Whatever is wrong with a model, it is not the command line.
     if (!session->model && err.status == VKCLIP_ERROR_ARGUMENT)
         err.status = VKCLIP_ERROR_MODEL;

@@ -12,6 +12,7 @@ enum session_needs { NEEDS_NOTHING, NEEDS_IMAGES, NEEDS_TEXTS };
 struct session_options {
     enum session_needs needs;
     const char *model;
+    bool is_synthetic; // the model is made from a seed
     const char *device;
     uint32_t precision; // a vkclip_precision
     uint32_t batch;     // 0: chosen for the device
