@@ -1,5 +1,6 @@
 // tune.c: vkclip_tune: every variant of linear that fits a device, tried for its numbers, then for
 // its time.
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -237,6 +238,8 @@ static bool time_variant(struct tuner *tuner, const struct kernels_params *param
     return is_done;
 }
 
+static_assert(WIDTH * HIDDEN * sizeof(float) <= GPU_UPLOAD_PIECE_BYTES, "one piece");
+
 // Weights as networks have them: not zeros, by which some devices are faster.
 static bool make_weights(struct tuner *tuner, vkclip_error *err)
 {
@@ -244,23 +247,17 @@ static bool make_weights(struct tuner *tuner, vkclip_error *err)
     tuner->weights = gpu_buffer_create(tuner->gpu, count * sizeof(float), GPU_MEMORY_DEVICE, err);
     if (!tuner->weights)
         return false;
+    uint32_t *words = gpu_upload_begin(tuner->gpu, tuner->weights, 0, err); // less than a piece
+    if (!words)
+        return false;
     uint32_t state = 2463534242u;
-    for (uint32_t done = 0, now; done < count; done += now) {
-        uint32_t *piece = gpu_upload_begin(tuner->gpu, err);
-        if (!piece)
-            return false;
-        now = GPU_UPLOAD_PIECE_BYTES / sizeof *piece;
-        now = count - done < now ? count - done : now;
-        for (uint32_t i = 0; i < now; i++) {
-            state = state * 1664525u + 1013904223u;
-            // Two f16 of about 2^-6, or one f32 of about 2^-50: none is denormal.
-            piece[i] = (state & 0x83ff83ffu) | 0x24002400u;
-        }
-        if (!gpu_upload_end(tuner->gpu, tuner->weights, (uint64_t)done * sizeof *piece,
-                            (uint64_t)now * sizeof *piece, err))
-            return false;
+    for (uint32_t i = 0; i < count; i++) {
+        state = state * 1664525u + 1013904223u;
+        // Two f16 of about 2^-6, or one f32 of about 2^-50: none is denormal.
+        words[i] = (state & 0x83ff83ffu) | 0x24002400u;
     }
-    return gpu_upload_wait(tuner->gpu, err);
+    return gpu_upload_end(tuner->gpu, tuner->weights, 0, count * sizeof *words, err) &&
+           gpu_upload_wait(tuner->gpu, err);
 }
 
 // ---- the whole -------------------------------------------------------------------------------
