@@ -3,11 +3,13 @@
 // Writes FOLDER/PRECISION-TILES-NUMBER-KERNEL.spv, and the specialization constants beside it as
 // .constants, one a line. No driver is needed: the calls that create pipelines are answered here.
 // What several kinds of devices are given alike is written once: FOLDER/pipelines.tsv says of each
-// pipeline of each PRECISION-TILES where it is.
+// pipeline of each PRECISION-TILES where it is. PRECISION-ladder-VARIANT is what a device may be
+// tuned to.
 #include "gpu/internal.h"
 #include "model/kernels.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +20,8 @@ static struct {
     uint32_t constants[8];
     uint32_t constant_count;
     char name[64]; // of the file
-} modules[2 * TILES_COUNT * KERNEL_COUNT];
+} modules[2 * TILES_COUNT * KERNEL_COUNT + 128];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uintptr_t module_count; // a handle is an index + 1, of modules and pipelines alike
 
 static VkResult VKAPI_CALL create_module(VkDevice device, const VkShaderModuleCreateInfo *info,
@@ -30,9 +33,11 @@ static VkResult VKAPI_CALL create_module(VkDevice device, const VkShaderModuleCr
     if (!words)
         return VK_ERROR_OUT_OF_HOST_MEMORY;
     memcpy(words, info->pCode, info->codeSize);
+    pthread_mutex_lock(&lock); // several threads create pipelines
     modules[module_count].words = words;
     modules[module_count++].byte_count = info->codeSize;
     *module = (VkShaderModule)module_count;
+    pthread_mutex_unlock(&lock);
     return VK_SUCCESS;
 }
 
@@ -109,13 +114,9 @@ static bool write_pipeline(const char *folder, FILE *list, const char *set, enum
                    modules[first].name) > 0;
 }
 
-static bool write_kernels(const char *folder, FILE *list, vkclip_precision precision,
-                          enum kernels_tiles tiles)
+static bool write_kernels(const char *folder, FILE *list, const char *set,
+                          const struct kernels_params *params)
 {
-    static const char *const names[] = {"software", "hardware", "small"};
-    char set[16];
-    snprintf(set, sizeof set, "%s-%s", precision == VKCLIP_PRECISION_FP16 ? "fp16" : "fp32",
-             names[tiles]);
     struct gpu gpu = {
         .facts = {.name = "no device", .has_fp16_storage = true},
         .vk = {.vkCreateShaderModule = create_module,
@@ -125,15 +126,7 @@ static bool write_kernels(const char *folder, FILE *list, vkclip_precision preci
     };
     struct kernels kernels = {0};
     vkclip_error err;
-    bool is_good = kernels_init(&kernels, &gpu,
-                                &(struct kernels_params){
-                                    .precision = precision,
-                                    .tiles = tiles,
-                                    .head_dim = 64,
-                                    .is_causal = true,
-                                    .has_mean = true,
-                                },
-                                &err);
+    bool is_good = kernels_init(&kernels, &gpu, params, &err);
     if (!is_good)
         fprintf(stderr, "%s: %s\n", set, err.message);
     for (int i = 0; is_good && i < KERNEL_COUNT; i++)
@@ -141,6 +134,49 @@ static bool write_kernels(const char *folder, FILE *list, vkclip_precision preci
             is_good = write_pipeline(folder, list, set, (enum kernel)i,
                                      (uintptr_t)kernels.pipelines[i]->pipeline - 1);
     kernels_finish(&kernels);
+    return is_good;
+}
+
+static bool write_defaults(const char *folder, FILE *list, vkclip_precision precision)
+{
+    static const char *const names[TILES_COUNT] = {"software", "hardware", "small"};
+    bool is_good = true;
+    for (int tiles = 0; is_good && tiles < TILES_COUNT; tiles++) {
+        char set[16];
+        snprintf(set, sizeof set, "%s-%s", precision == VKCLIP_PRECISION_FP16 ? "fp16" : "fp32",
+                 names[tiles]);
+        is_good = write_kernels(folder, list, set,
+                                &(struct kernels_params){
+                                    .precision = precision,
+                                    .tiles = (enum kernels_tiles)tiles,
+                                    .head_dim = 64,
+                                    .is_causal = true,
+                                    .has_mean = true,
+                                });
+    }
+    return is_good;
+}
+
+// Whatever 'vkclip tune' may choose, but for cooperative matrices: those are beyond Vulkan 1.1.
+static bool write_ladder(const char *folder, FILE *list, vkclip_precision precision)
+{
+    bool is_good = true;
+    for (uint32_t i = 0; is_good && i < linear_variant_count; i++) {
+        struct kernels_choice choice;
+        char set[48];
+        if (linear_variants[i].method == LINEAR_MATRIX)
+            continue;
+        snprintf(set, sizeof set, "%s-ladder-%s",
+                 precision == VKCLIP_PRECISION_FP16 ? "fp16" : "fp32", linear_variants[i].name);
+        for (int c = 0; c < LINEAR_CLASSES; c++)
+            choice.linear[c] = choice.linear_f32[c] = &linear_variants[i];
+        is_good = write_kernels(folder, list, set,
+                                &(struct kernels_params){
+                                    .precision = precision,
+                                    .is_linear_only = true,
+                                    .choice = &choice,
+                                });
+    }
     return is_good;
 }
 
@@ -154,9 +190,10 @@ int main(int argc, char **argv)
     snprintf(path, sizeof path, "%s/pipelines.tsv", argv[1]);
     FILE *list = fopen(path, "w");
     bool is_good = list != NULL;
-    for (int tiles = 0; is_good && tiles < TILES_COUNT; tiles++)
-        is_good = write_kernels(argv[1], list, VKCLIP_PRECISION_FP32, (enum kernels_tiles)tiles) &&
-                  write_kernels(argv[1], list, VKCLIP_PRECISION_FP16, (enum kernels_tiles)tiles);
+    is_good = is_good && write_defaults(argv[1], list, VKCLIP_PRECISION_FP32) &&
+              write_defaults(argv[1], list, VKCLIP_PRECISION_FP16) &&
+              write_ladder(argv[1], list, VKCLIP_PRECISION_FP32) &&
+              write_ladder(argv[1], list, VKCLIP_PRECISION_FP16);
     if (!list || fclose(list)) {
         perror(path);
         is_good = false;
