@@ -26,7 +26,7 @@ void main()
 {
     const uint rows = count_rows();
     const uint row = gl_WorkGroupID.x * TILE_ROWS;
-    const uint col = gl_WorkGroupID.y * WORKGROUP_WIDTH * TILE_COLS + gl_LocalInvocationID.x;
+    const uint col = gl_WorkGroupID.y * gl_WorkGroupSize.x * TILE_COLS + gl_LocalInvocationID.x;
     const uint x_quads = args.in_cols / 4;
     float sums[TILE_ROWS][TILE_COLS];
     uint x_first[TILE_ROWS], w_first[TILE_COLS];
@@ -37,7 +37,7 @@ void main()
     }
     [[unroll]] for (uint c = 0; c < TILE_COLS; c++) {
         // Columns beyond the last panel read the last column instead; they are not stored.
-        const uint at = min(col + c * WORKGROUP_WIDTH, args.out_cols - 1);
+        const uint at = min(col + c * gl_WorkGroupSize.x, args.out_cols - 1);
         w_first[c] = at / PANEL_COLS * args.in_cols * PANEL_COLS + at % PANEL_COLS;
     }
 
@@ -60,7 +60,7 @@ void main()
         [[unroll]] for (uint c = 0; c < TILE_COLS; c++)
             results[r * TILE_COLS + c] = sums[r][c];
     [[dont_unroll]] for (uint i = 0; i < TILE_ROWS * TILE_COLS; i++) {
-        const uint r = row + i / TILE_COLS, c = col + i % TILE_COLS * WORKGROUP_WIDTH;
+        const uint r = row + i / TILE_COLS, c = col + i % TILE_COLS * gl_WorkGroupSize.x;
         if (r < rows && c < args.out_cols)
             store(r, c, results[i]);
     }

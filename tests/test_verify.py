@@ -18,8 +18,8 @@ from cli_testing import *
 # As the program, but takes the demo model for the one whose probabilities were published.
 DEMO_PUBLISHED = str(pathlib.Path(PROGRAM).parent / "tests" / pathlib.Path(PROGRAM).name.replace("vkclip", "vkclip_demo_published"))
 LAYERS = pathlib.Path(PROGRAM).parent / "tests/layer"
-KERNELS = {"patchify", "embed_tokens", "layernorm", "linear", "linear, few rows", "attention", "attention, causal", "mean", "normalize"}
-MIXED = {"linear, to fp32", "linear, to fp32, few rows"} # fp32 outputs of fp16 inputs
+KERNELS = {"patchify", "embed_tokens", "layernorm", "linear, few rows", "linear, some rows", "linear, many rows", "attention", "attention, causal", "mean", "normalize"}
+MIXED = {f"linear, to fp32, {rows} rows" for rows in ("few", "some", "many")} # fp32 outputs of fp16 inputs
 TOWERS = {"image tower", "text tower"}
 CLASSIFY = ("classify", "-q", "--precision", "fp32", "-l", "round cells", IMAGES[0])
 
@@ -76,7 +76,7 @@ def a_wrong_bit_in_every_result_fails_every_check(tmp):
     assert not report["passed"] and report["error"] in result.errors[0]
     assert [check["name"] for check in report["checks"] if check["passed"]] == []
     assert {check["name"] for check in report["checks"]} == KERNELS | TOWERS
-    assert report["error"].startswith("linear in fp32 (")
+    assert report["error"].startswith("linear, few rows in fp32 (")
 
 
 @case("device")

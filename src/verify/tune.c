@@ -15,7 +15,7 @@
 enum { WIDTH = 768, HIDDEN = 3072 };
 
 #define RUNS           5
-#define LONG_RUN       1e6 // microseconds; such a one is precise enough
+#define ENOUGH         3e5 // microseconds; more runs of one kind tell nothing new
 #define STRUCK_BYTES   4096
 #define SOFTWARE_LIMIT 45.0 // seconds; what a software driver has not tried by then is left out
 
@@ -157,7 +157,7 @@ static uint32_t rows_of(const struct tuner *tuner, uint32_t of_class)
     static const uint32_t rows[LINEAR_CLASSES] = {16, 197, 8 * 197};
     const bool is_software = gpu_get_facts(tuner->gpu)->kind == VKCLIP_DEVICE_SOFTWARE;
     const uint32_t of_rows = of_class % LINEAR_CLASSES;
-    return is_software && of_rows == LINEAR_MANY ? 2 * 197 : rows[of_rows];
+    return is_software && of_rows == LINEAR_MANY ? LINEAR_SOME_ROWS + 32 : rows[of_rows];
 }
 
 static bool time_run(struct tuner *tuner, struct plan *plan, uint32_t rows, double *microseconds,
@@ -197,10 +197,12 @@ static bool time_runs(struct tuner *tuner, struct plan *plan, uint32_t rows, uin
     if (!time_run(tuner, plan, rows, microseconds, err))
         return false;
     int count = 0;
+    double spent = 0.0;
     do {
-        if (!time_run(tuner, plan, rows, &times[count++], err))
+        if (!time_run(tuner, plan, rows, &times[count], err))
             return false;
-    } while (count < RUNS && times[0] < 2.0 * least_time(tuner, of_class) && times[0] < LONG_RUN);
+        spent += times[count++];
+    } while (count < RUNS && spent < ENOUGH && times[0] < 2.0 * least_time(tuner, of_class));
     qsort(times, (size_t)count, sizeof *times, compare_doubles);
     *microseconds = times[count / 2];
     return true;

@@ -106,7 +106,7 @@ static enum exit_status tune(struct tune *tune)
         session_hint_devices();
     if (err.status == VKCLIP_ERROR_LOST)
         report_remark("the variant that did it is left out when 'vkclip tune' is run again");
-    return status;
+    return err.status == VKCLIP_ERROR_NUMBERS ? STATUS_INPUT : status;
 }
 
 static enum exit_status run(const struct command *command, int count, char **arguments)

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Tests of 'vkclip tune' on a Vulkan device.
+
+    test_tune.py VKCLIP [WORD...]
+
+runs the cases whose name has one of the words, or all. Standard library only. Faults are planted by
+the layer of tests/layer, built beside the program; without it the cases that need it are skipped.
+"""
+import json
+import pathlib
+import sys
+
+from cli_testing import *
+
+LAYERS = pathlib.Path(PROGRAM).parent / "tests/layer"
+TUNE = ("tune", "-q", "--json", "--precision", "fp32")
+
+
+def environment(tmp, clauses=None):
+    plain = {"XDG_CACHE_HOME": str(tmp)}
+    if not clauses:
+        return plain
+    if not (LAYERS / "VkLayer_vkclip_test.json").exists():
+        raise Skip("the test layer is not built")
+    return {**plain, "VK_INSTANCE_LAYERS": "VK_LAYER_VKCLIP_test", "VK_LAYER_PATH": str(LAYERS), "VKCLIP_LAYER": clauses}
+
+
+def tuned(tmp):
+    """What 'devices -v' tells of the default device."""
+    devices = json.loads(fine("devices", "-v", "--json", env=environment(tmp)).out)
+    return next(device["tuned"] for device in devices if device["default"])
+
+
+def embeddings(tmp):
+    fine("embed", "image", "-q", "--precision", "fp32", "-o", str(tmp / "embeddings.npy"), *IMAGES[:3], env=environment(tmp))
+    return (tmp / "embeddings.npy").read_bytes()
+
+
+def notes(tmp):
+    return sorted(path.name.split("-")[0] for path in tmp.glob("vkclip/*-fp32-*"))
+
+
+@case("device")
+def the_fastest_is_remembered_used_and_forgotten(tmp):
+    assert tuned(tmp) == []
+    before = embeddings(tmp)
+    found = json.loads(fine(*TUNE, env=environment(tmp)).out)
+    assert [of["class"] for of in found["classes"]] == ["few rows", "some rows", "many rows"]
+    timed = {v["variant"]: v["microseconds"] for v in found["variants"] if "microseconds" in v}
+    assert len(timed) >= 2, found
+    for i, of in enumerate(found["classes"]):
+        assert timed[of["chosen"]][i] == min(times[i] for times in timed.values()), found
+    assert tuned(tmp) == [found] and notes(tmp) == ["tuned"]
+    # One family on software drivers: whatever was chosen, the same bits as before.
+    assert embeddings(tmp) == before
+
+    (kept,) = tmp.glob("vkclip/tuned-fp32-*")
+    content = kept.read_bytes()
+    for junk in (b"", b"junk", content[:-1], content.replace(b"chosen", b"chosem"), content + b"x"):
+        kept.write_bytes(junk)
+        assert tuned(tmp) == [] and embeddings(tmp) == before
+    kept.write_bytes(content)
+    assert tuned(tmp) == [found]
+    fine("tune", "-q", "--precision", "fp32", "--forget", env=environment(tmp))
+    assert tuned(tmp) == [] and notes(tmp) == []
+
+
+@case("device")
+def a_variant_with_wrong_numbers_is_struck_off(tmp):
+    fine(*TUNE, env=environment(tmp / "whole", f"count={tmp}/count"))
+    counts = dict(line.split()[:2] for line in (tmp / "count").read_text().splitlines())
+    found = json.loads(fine(*TUNE, env=environment(tmp, f"flip={int(counts['vkWaitForFences']) // 2}:30")).out)
+    struck = [v["variant"] for v in found["variants"] if v.get("struck", "").startswith("wrong: ")]
+    assert 0 < len(struck) < len(found["variants"]), found
+    assert not set(struck) & {of["chosen"] for of in found["classes"]}, found
+
+
+@case("device")
+def where_every_number_is_wrong_nothing_is_chosen(tmp):
+    refused(1, *TUNE, env=environment(tmp, "flip=1:30"), says="no variant of linear computes right")
+    assert tuned(tmp) == []
+
+
+@case("device")
+def a_variant_that_loses_the_device_is_not_tried_again(tmp):
+    refused(4, *TUNE, env=environment(tmp, "lose=wait:20"), says="was lost")
+    assert notes(tmp) == ["trying"] and tuned(tmp) == []
+    found = json.loads(fine(*TUNE, env=environment(tmp)).out)
+    struck = [v["variant"] for v in found["variants"] if "ended the program" in v.get("struck", "")]
+    assert struck == [found["variants"][0]["variant"]], found
+    assert notes(tmp) == ["struck", "tuned"]
+
+
+sys.exit(main())
