@@ -492,6 +492,7 @@ typedef struct vkclip_verify_params {
     const char *device;          // as in vkclip_engine_params
     vkclip_precision precision;  // VKCLIP_PRECISION_DEFAULT: each that the device has
     const char *cache_directory; // as in vkclip_engine_params; NULL: nothing is remembered
+    bool skips_kernels;          // the towers alone: a quick look, which removes no mark
     vkclip_log log;
     void (*progress)(void *user, uint32_t done, uint32_t total); // done from 0 on; may be NULL
     void *user;

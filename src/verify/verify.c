@@ -227,7 +227,7 @@ static void remember(const struct verification *verification, const vkclip_error
     vkclip_error err;
     if (!params->cache_directory)
         return;
-    if (reason->status == VKCLIP_OK)
+    if (reason->status == VKCLIP_OK && !params->skips_kernels)
         gpu_note_remove(verification->gpu, params->cache_directory, verification->precision,
                         GPU_NOTE_FAILED);
     if ((reason->status == VKCLIP_ERROR_NUMBERS || reason->status == VKCLIP_ERROR_LOST) &&
@@ -242,7 +242,7 @@ static void check_precision(struct verification *verification, vkclip_error *rea
 {
     const vkclip_verify_report *report = verification->report;
     const uint32_t first = report->check_count;
-    bool is_run = check_kernels(verification, reason);
+    bool is_run = verification->params->skips_kernels || check_kernels(verification, reason);
     gpu_cache_save(verification->gpu, verification->params->cache_directory);
     is_run = is_run && check_towers(verification, reason);
     for (uint32_t i = first; is_run && i < report->check_count && !reason->status; i++)
@@ -273,7 +273,8 @@ bool vkclip_verify(const vkclip_verify_params *params, vkclip_verify_report *rep
         precisions[0] = params->precision;
         precision_count = 1;
     }
-    verification.total = (uint32_t)(precision_count * (COUNT(groups) + COUNT(small_towers)));
+    const size_t group_count = params->skips_kernels ? 0 : COUNT(groups);
+    verification.total = (uint32_t)(precision_count * (group_count + COUNT(small_towers)));
     show_progress(&verification);
     vkclip_error first = {0};
     bool goes_on = true;

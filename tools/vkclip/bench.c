@@ -1,8 +1,27 @@
 // bench.c: vkclip bench, how fast a model runs here, and where the time goes.
 #include "bench.h"
 
+#include "model_path.h"
 #include "output.h"
 #include "report.h"
+
+// The same kernels on a small model, against what open_clip computed: bits that are the same in
+// every run may be the same wrong ones.
+static bool check_towers(const struct bench *bench, vkclip_error *err)
+{
+    static vkclip_verify_report report; // too large for the stack
+    char cache[4096];
+    vkclip_error reason = {0};
+    const vkclip_verify_params params = {
+        .device = bench->common.device,
+        .precision = vkclip_engine_get_facts(bench->session.engine)->precision,
+        .cache_directory = cache_directory_find(cache, sizeof cache) ? cache : NULL,
+        .skips_kernels = true,
+    };
+    if (vkclip_verify(&params, &report, &reason))
+        return true;
+    return report_fill(err, reason.status, "no speed is told: %s", reason.message);
+}
 
 static enum exit_status run_bench(struct bench *bench)
 {
@@ -16,7 +35,7 @@ static enum exit_status run_bench(struct bench *bench)
         return status;
 
     vkclip_error err = {0};
-    if (!bench_measure(bench, &err))
+    if (!check_towers(bench, &err) || !bench_measure(bench, &err))
         return report_failure(&err);
     struct text text = {0};
     (bench->is_json ? bench_print_json : bench_print_tables)(&text, bench);

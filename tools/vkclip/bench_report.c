@@ -59,6 +59,9 @@ static void add_head(struct text *text, const struct bench *bench)
     text_add_plain(text, engine->device.driver);
     text_add(text, "\nvkclip   %s, %s, %s\n", vkclip_version(),
              session_precisions[engine->precision], engine->variants);
+    text_add(text,
+             "checked  a small model against open_clip; each run and batch, to the bit, against "
+             "each input alone\n");
     text_add(text, "memory   %.0f MB of the device for weights, %.0f MB for activations\n",
              (double)engine->weights_bytes * 1e-6, (double)engine->arena_bytes * 1e-6);
     text_add(text, "         peak memory of the process %.0f MB\n",
