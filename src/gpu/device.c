@@ -251,6 +251,7 @@ struct gpu *gpu_create(const char *choice, const vkclip_log *log, vkclip_error *
     gpu->facts = list.facts[index];
     vkGetPhysicalDeviceProperties(gpu->physical, &gpu->properties);
     vkGetPhysicalDeviceMemoryProperties(gpu->physical, &gpu->memory);
+    gpu->has_one_width = gpu->facts.matrix_rows && matrix_has_one_width(gpu->physical);
     gpu->has_budget = instance_has_extension(gpu->physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     if (create_device(gpu, err) && create_layouts(gpu, err) && gpu_staging_create(gpu, err))
         return gpu;

@@ -43,6 +43,7 @@ struct gpu {
     vkclip_error lost;     // why nothing can be run any more
     bool is_out_of_memory; // device memory, at the last allocation
     bool has_budget;       // VK_EXT_memory_budget
+    bool has_one_width;    // of subgroups, where there are matrices
     bool is_hung;          // nor destroyed, since the device may still be using it
 };
 

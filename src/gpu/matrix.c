@@ -54,7 +54,8 @@ static bool has_features(VkPhysicalDevice device)
            subgroup_size.subgroupSizeControl && subgroup_size.computeFullSubgroups;
 }
 
-// In compute shaders, with subgroups of the width the device names as its own.
+// In compute shaders, with subgroups of the width the device names as its own: because it has no
+// other, as NVIDIA's, or because a pipeline may ask for it.
 static bool is_for_compute(VkPhysicalDevice device, uint32_t subgroup_width)
 {
     VkPhysicalDeviceSubgroupSizeControlProperties subgroup_size = {
@@ -70,7 +71,8 @@ static bool is_for_compute(VkPhysicalDevice device, uint32_t subgroup_width)
                                        .pNext = &matrix,
                                    });
     return matrix.cooperativeMatrixSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT &&
-           subgroup_size.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT &&
+           (subgroup_size.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT ||
+            subgroup_size.minSubgroupSize == subgroup_size.maxSubgroupSize) &&
            subgroup_size.minSubgroupSize <= subgroup_width &&
            subgroup_size.maxSubgroupSize >= subgroup_width;
 }
@@ -116,7 +118,26 @@ void matrix_read_facts(VkPhysicalDevice device, vkclip_device_facts *facts)
     }
 }
 
+bool matrix_has_one_width(VkPhysicalDevice device)
+{
+    VkPhysicalDeviceSubgroupSizeControlProperties subgroup_size = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES,
+    };
+    vkGetPhysicalDeviceProperties2(device,
+                                   &(VkPhysicalDeviceProperties2){
+                                       .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+                                       .pNext = &subgroup_size,
+                                   });
+    return subgroup_size.minSubgroupSize == subgroup_size.maxSubgroupSize;
+}
+
 #else
+
+bool matrix_has_one_width(VkPhysicalDevice device)
+{
+    (void)device;
+    return true;
+}
 
 void *matrix_enable(struct matrix_features *features, const vkclip_device_facts *facts, void *next)
 {

@@ -10,6 +10,10 @@
 // lack anything that linear_matrix.comp needs.
 void matrix_read_facts(VkPhysicalDevice device, vkclip_device_facts *facts);
 
+// Whether all subgroups have one width; a pipeline must not ask for it then. Of devices with
+// matrices.
+bool matrix_has_one_width(VkPhysicalDevice device);
+
 #define MATRIX_EXTENSION "VK_KHR_cooperative_matrix"
 
 // What vkCreateDevice is given to switch them on: the first of a chain that ends in `next`. `next`

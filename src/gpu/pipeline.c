@@ -83,7 +83,7 @@ struct gpu_pipeline *gpu_pipeline_create(struct gpu *gpu, const struct gpu_pipel
             .stage =
                 {
                     .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
-                    .pNext = source->subgroup_width ? &subgroup_size : NULL,
+                    .pNext = source->subgroup_width && !gpu->has_one_width ? &subgroup_size : NULL,
                     .flags = source->subgroup_width
                                  ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT
                                  : 0,

@@ -19,6 +19,14 @@ static bool is_chosen(const vkclip_tuning *tuning, uint32_t of_class, uint32_t v
     return tuning->chosen[of_class] == variant;
 }
 
+static bool is_any_timed(const vkclip_tuning *tuning)
+{
+    bool is_any = false;
+    for (uint32_t i = 0; i < tuning->variant_count; i++)
+        is_any = is_any || !tuning->variants[i].reason[0];
+    return is_any;
+}
+
 void tune_add_table(struct text *text, const vkclip_tuning *tuning)
 {
     text_add(text, "%-18s", session_precisions[tuning->precision]);
@@ -37,7 +45,8 @@ void tune_add_table(struct text *text, const vkclip_tuning *tuning)
         }
         text_add(text, "\n");
     }
-    text_add(text, "* is chosen; all classes of rows add in the same order\n");
+    if (is_any_timed(tuning))
+        text_add(text, "* is chosen; all classes of rows add in the same order\n");
 }
 
 void tune_add_json(struct text *text, const vkclip_tuning *tuning)
@@ -92,7 +101,7 @@ static enum exit_status tune(struct tune *tune)
     bool is_done = tune->is_forgetting ? vkclip_tuning_forget(&params, &err)
                                        : vkclip_tune(&params, &tune->tuning, &err);
     progress_hide();
-    if (is_done && !tune->is_forgetting) {
+    if (tune->tuning.variant_count > 0 && (is_done || err.status == VKCLIP_ERROR_NUMBERS)) {
         struct text text = {0};
         (tune->is_json ? tune_add_json : tune_add_table)(&text, &tune->tuning);
         if (tune->is_json)
