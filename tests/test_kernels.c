@@ -62,6 +62,8 @@ static void run(const struct variant *variant, uint32_t head_dim, enum case_grou
     assert_int_equal(count.failed, 0);
 }
 
+static const vkclip_precision precisions[] = {VKCLIP_PRECISION_FP32, VKCLIP_PRECISION_FP16};
+
 static bool can_compute(const struct linear_variant *variant, vkclip_precision precision)
 {
     const vkclip_device_facts *device = gpu_get_facts(gpu);
@@ -118,7 +120,6 @@ static void linear_matches_reference_at_the_models_depth(void **state)
 static void every_variant_of_linear_matches_reference(void **state)
 {
     (void)state;
-    static const vkclip_precision precisions[] = {VKCLIP_PRECISION_FP32, VKCLIP_PRECISION_FP16};
     for (uint32_t i = 0; i < 2 * linear_variant_count; i++) {
         const struct linear_variant *variant = &linear_variants[i / 2];
         if (!can_compute(variant, precisions[i % 2]))
@@ -182,8 +183,9 @@ static void variants_of_a_family_give_the_same_bits(void **state)
 {
     (void)state;
     static float first[SAME_ROWS * SAME_COLS], got[SAME_ROWS * SAME_COLS];
-    for (int precision = VKCLIP_PRECISION_FP32; precision <= VKCLIP_PRECISION_FP16; precision++)
+    for (uint32_t of = 0; of < COUNT(precisions); of++)
         for (uint32_t i = 0; i < linear_variant_count; i++) {
+            const vkclip_precision precision = precisions[of];
             const struct linear_variant *variant = &linear_variants[i];
             const struct linear_variant *head = first_of_family(variant, precision);
             if (head == variant || !can_compute(variant, precision))
