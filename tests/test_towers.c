@@ -264,6 +264,8 @@ static void c4_null_arguments_are_refused(void **state)
     assert_int_equal(err.status, VKCLIP_ERROR_ARGUMENT);
     assert_null(vkclip_engine_create(NULL, &(vkclip_engine_params){0}, &err));
     assert_int_equal(err.status, VKCLIP_ERROR_ARGUMENT);
+    assert_false(vkclip_roof_measure(engine, NULL, &err));
+    assert_int_equal(err.status, VKCLIP_ERROR_ARGUMENT);
     assert_false(vkclip_embed_pixels(engine, NULL, 1, out, &err));
     assert_int_equal(err.status, VKCLIP_ERROR_ARGUMENT);
     assert_false(vkclip_embed_images(engine, NULL, 1, out, NULL, &err));
