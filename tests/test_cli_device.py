@@ -370,7 +370,7 @@ def bench_measures_both_towers_at_the_batch_that_was_asked_for(tmp):
 
 @case("device")
 def bench_sweeps_batches_up_to_64(tmp):
-    result = json.loads(fine("bench", "--runs", "1", "--json").out)
+    result = json.loads(fine("bench", "-m", "tests/golden/tiny/tiny.safetensors", "--runs", "1", "--json").out)
     for what in ("image", "text"):
         batches = [row["batch"] for row in result["measurements"]
                    if row["what"] == what and row.get("tokens") in (None, 11)]
