@@ -364,7 +364,7 @@ def bench_measures_both_towers_at_the_batch_that_was_asked_for(tmp):
     assert rows[2:] == [("text", 1, tokens) for tokens in (8, 16, 32, 64)][:len(rows) - 2]
     assert all(row["runs"] in (3, 4) for row in result["measurements"])
     table = fine("bench", "--runs", "2", "--batch", "2").out.decode()
-    assert "image x 2" in table and "text x 2" in table and "peak memory" in table
+    assert "image x 2" in table and "text x 2, 11 tokens" in table and "peak memory" in table
     assert "first embedding" in table and "\x1b" not in table
 
 

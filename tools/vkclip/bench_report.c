@@ -88,10 +88,10 @@ static void add_head(struct text *text, const struct bench *bench)
 static void add_first(struct text *text, const struct bench *bench)
 {
     const struct first first = first_embedding(bench);
-    text_add(text, "\n%-22s", "first embedding, s");
+    text_add(text, "\n%-24s", "first embedding, s");
     for (size_t i = 0; i < COUNT(first.parts); i++)
         text_add(text, "  %9s", i + 1 < COUNT(first.parts) ? first.parts[i].name : "first run");
-    text_add(text, "\n  after %-14.3f", first.total_s);
+    text_add(text, "\n  after %-16.3f", first.total_s);
     for (size_t i = 0; i < COUNT(first.parts); i++)
         text_add(text, "  %9.3f", first.parts[i].seconds);
     text_add(text, "\n");
@@ -100,14 +100,16 @@ static void add_first(struct text *text, const struct bench *bench)
 static void add_rows(struct text *text, const struct bench *bench)
 {
     bool has_cold = false;
-    text_add(text, "\n%-22s  %9s  %9s  %9s  %4s  %9s  %9s\n", "warm runs, ms", "median", "p10",
+    text_add(text, "\n%-24s  %9s  %9s  %9s  %4s  %9s  %9s\n", "warm runs, ms", "median", "p10",
              "p90", "n", "a second", "tokens/s");
     for (uint32_t i = 0; i < bench->row_count; i++) {
         const struct bench_row *row = &bench->rows[i];
+        char name[40];
         if (row->is_image)
-            text_add(text, "  image x %-12u", row->batch);
+            snprintf(name, sizeof name, "image x %u", row->batch);
         else
-            text_add(text, "  text x %-4u of %-3u    ", row->batch, row->tokens);
+            snprintf(name, sizeof name, "text x %u, %u tokens", row->batch, row->tokens);
+        text_add(text, "  %-22s", name);
         text_add(text, "  %9.3f  %9.3f  %9.3f  %4u%c %9.2f", row->median_s * 1e3, row->p10_s * 1e3,
                  row->p90_s * 1e3, row->run_count, row->is_warm ? ' ' : '*',
                  rate(row->batch, row->median_s));
@@ -145,11 +147,11 @@ static void add_profile(struct text *text, const char *what, const struct bench_
     if (profile->count == 0)
         return;
     snprintf(title, sizeof title, "kernels of %s x %u", what, profile->batch);
-    text_add(text, "\n%-22s  %9s  %9s  %9s  %9s  %9s  %9s\n", title, "calls", "ms", "share",
+    text_add(text, "\n%-24s  %9s  %9s  %9s  %9s  %9s  %9s\n", title, "calls", "ms", "share",
              "GFLOP/s", "GB/s", "of roof");
     for (uint32_t i = 0; i < profile->count; i++) {
         const vkclip_kernel_time *kernel = &profile->kernels[i];
-        text_add(text, "  %-20s  %9u  %9.3f  %7.1f %%  %9.1f  %9.1f  %7.1f %%\n", kernel->kernel,
+        text_add(text, "  %-22s  %9u  %9.3f  %7.1f %%  %9.1f  %9.1f  %7.1f %%\n", kernel->kernel,
                  kernel->calls, kernel->milliseconds, 100.0 * rate(kernel->milliseconds, sum),
                  gflop_per_s(kernel), gigabytes_per_s(kernel), 100.0 * roof_fraction(roof, kernel));
     }
