@@ -94,6 +94,8 @@ typedef struct vkclip_device_facts {
     uint32_t subgroup_width;
     uint32_t matrix_rows, matrix_cols, matrix_depth; // cooperative, fp16 to fp32; 0: none
     bool has_fp16_storage;
+    bool has_fp16_arithmetic;
+    bool has_dot4; // products of four 8-bit integers
     bool has_timestamps;
     bool is_usable;
     bool is_default;    // what an engine without a device choice takes
@@ -452,6 +454,7 @@ typedef struct vkclip_kernel_time {
     uint32_t calls;
     double milliseconds; // of the device, all calls together
     double gflop;        // multiplications and additions of matrix products, all calls together
+    double gigabytes;    // that must be moved at least: weights, inputs and outputs, once a call
 } vkclip_kernel_time;
 
 // Starts timing every kernel of the following embed calls. Timed runs are a little slower.
@@ -464,6 +467,21 @@ VKCLIP_API bool vkclip_profile_begin(vkclip_engine *engine, vkclip_error *err);
 //   count   rows written
 VKCLIP_API bool vkclip_profile_end(vkclip_engine *engine, vkclip_kernel_time *rows,
                                    uint32_t capacity, uint32_t *count, vkclip_error *err);
+
+// What the device of an engine can do at most, measured by kernels that do nothing else.
+typedef struct vkclip_roof {
+    double fp32_gflops; // fused multiplications and additions, two each
+    double fp16_gflops; // the same in fp16; 0: the device has none
+    double dot4_gops;   // products and sums of 8-bit integers; 0: the device has none
+    double read_gbs;    // of memory
+    double copy_gbs;    // from buffer to buffer, bytes read and bytes written
+} vkclip_roof;
+
+// Measures it; takes a tenth of a second, and 256 MiB of the device's memory or what there is.
+// Fails with VKCLIP_ERROR_MEMORY, VKCLIP_ERROR_DEVICE or VKCLIP_ERROR_LOST.
+//
+// Thread safety: one call at a time per engine.
+VKCLIP_API bool vkclip_roof_measure(vkclip_engine *engine, vkclip_roof *roof, vkclip_error *err);
 
 // ---- whether a device computes right --------------------------------------------------------
 

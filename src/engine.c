@@ -504,6 +504,7 @@ bool vkclip_profile_end(vkclip_engine *engine, vkclip_kernel_time *rows, uint32_
         rows[row].calls += time->calls;
         rows[row].milliseconds += time->milliseconds;
         rows[row].gflop += time->gflop;
+        rows[row].gigabytes += time->gigabytes;
     }
     engine->is_profiling = false;
     return record_towers(engine, false, err);

@@ -340,10 +340,18 @@ def is_sound_bench(result):
     assert all(first[part] > 0 for part in parts)
     assert abs(sum(first[part] for part in parts) - first["total_s"]) < 1e-6
     assert all(is_sound_row(row) for row in result["measurements"])
+    roof = result["roof"]
+    assert roof["fp32_gflop_per_s"] > 0 and (roof["fp16_gflop_per_s"] > 0) == device["fp16_arithmetic"]
+    assert (roof["dot4_gop_per_s"] > 0) == device["dot4"]
+    memory = max(roof["read_gigabytes_per_s"], roof["copy_gigabytes_per_s"])
     for tower in ("image_kernels", "text_kernels"):
         kernels = result[tower]["kernels"]
         assert bool(kernels) == device["timestamps"]
         assert not kernels or sum(k["gflop"] for k in kernels) > 0
+        for k in kernels:
+            want = max(k["gflop_per_s"] / roof["fp32_gflop_per_s"], k["gigabytes_per_s"] / memory)
+            assert abs(k["roof_fraction"] - want) < 1e-6 and k["gigabytes"] > 0
+            assert abs(k["gflop_per_s"] * k["milliseconds"] * 1e-3 - k["gflop"]) < 1e-6 * (1 + k["gflop"])
     return True
 
 
@@ -356,13 +364,13 @@ def bench_measures_both_towers_at_the_batch_that_was_asked_for(tmp):
     assert rows[2:] == [("text", 1, tokens) for tokens in (8, 16, 32, 64)][:len(rows) - 2]
     assert all(row["runs"] in (3, 4) for row in result["measurements"])
     table = fine("bench", "--runs", "2", "--batch", "2").out.decode()
-    assert "image x 2" in table and "text x 2" in table and "peak memory" in table
+    assert "image x 2" in table and "text x 2, 11 tokens" in table and "peak memory" in table
     assert "first embedding" in table and "\x1b" not in table
 
 
 @case("device")
 def bench_sweeps_batches_up_to_64(tmp):
-    result = json.loads(fine("bench", "--runs", "1", "--json").out)
+    result = json.loads(fine("bench", "-m", "tests/golden/tiny/tiny.safetensors", "--runs", "1", "--json").out)
     for what in ("image", "text"):
         batches = [row["batch"] for row in result["measurements"]
                    if row["what"] == what and row.get("tokens") in (None, 11)]
@@ -378,6 +386,21 @@ def bench_needs_no_model_of_full_size(tmp):
     assert is_sound_bench(result) and result["synthetic"]
     bytes_each = 4 if result["precision"] == "fp32" else 2
     assert 195e6 * bytes_each < result["weights_bytes"] < 197e6 * bytes_each
+    # A picture has 197 tokens. All linear layers together have 85.9 million weights, each a
+    # multiplication and an addition a token, but what follows attention in the last layer is computed
+    # for one token alone; attention is 4 operations a query, key and column. The weights are read once,
+    # and of each token in each layer 10 times 768 and twice 3072 numbers are read or written, fewer in
+    # the last.
+    kernels = {kernel["kernel"]: kernel for kernel in result["image_kernels"]["kernels"]}
+    if kernels:
+        unneeded = 196 * (768 * 768 + 2 * 768 * 3072)
+        linear = 2e-9 * (12 * 197 * 7077888 + 197 * 768 * 768 + 768 * 512 - unneeded)
+        assert abs(kernels["linear"]["gflop"] - linear) < 1e-3 * linear
+        attention = 4e-9 * 768 * (11 * 197 * 197 + 197)
+        assert abs(kernels["attention"]["gflop"] - attention) < 1e-3 * attention
+        moved = 85.9e6 + 197 * 768 * 3 + 197 * 12 * (10 * 768 + 2 * 3072) - 196 * (6 * 768 + 2 * 3072)
+        if result["precision"] == "fp32":
+            assert abs(kernels["linear"]["gigabytes"] - moved * 4e-9) < 0.01 * moved * 4e-9
 
 
 def write_classifier(folder):

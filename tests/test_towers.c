@@ -264,6 +264,8 @@ static void c4_null_arguments_are_refused(void **state)
     assert_int_equal(err.status, VKCLIP_ERROR_ARGUMENT);
     assert_null(vkclip_engine_create(NULL, &(vkclip_engine_params){0}, &err));
     assert_int_equal(err.status, VKCLIP_ERROR_ARGUMENT);
+    assert_false(vkclip_roof_measure(engine, NULL, &err));
+    assert_int_equal(err.status, VKCLIP_ERROR_ARGUMENT);
     assert_false(vkclip_embed_pixels(engine, NULL, 1, out, &err));
     assert_int_equal(err.status, VKCLIP_ERROR_ARGUMENT);
     assert_false(vkclip_embed_images(engine, NULL, 1, out, NULL, &err));
@@ -411,6 +413,26 @@ static void full_model_from_its_seed_matches_open_clip(void **state)
     check_towers(&(struct setup){"synthetic", NULL, FULL, VKCLIP_PRECISION_FP32});
 }
 
+// What is promised of memory: 2 bytes a weight, 4 for the 0.8 million of biases, norms and
+// positions, and room for 64 pictures within a gigabyte.
+static void full_model_in_fp16_and_64_pictures_fit_in_a_gigabyte(void **state)
+{
+    (void)state;
+    vkclip_model *model;
+    vkclip_engine *engine = open_engine(NULL, VKCLIP_PRECISION_FP16, 64, &model);
+    if (!engine)
+        skip();
+    const vkclip_engine_facts *facts = vkclip_engine_get_facts(engine);
+    printf("weights %.1f MB, activations of %u pictures %.1f MB\n",
+           (double)facts->weights_bytes * 1e-6, facts->max_images,
+           (double)facts->arena_bytes * 1e-6);
+    assert_int_equal(facts->max_images, 64);
+    assert_true(facts->weights_bytes < 394000000);
+    assert_true(facts->weights_bytes + facts->arena_bytes < 1000000000);
+    vkclip_engine_destroy(engine);
+    vkclip_model_close(model);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest small_tests[] = {
@@ -434,6 +456,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(full_model_of_torch_save_matches_open_clip),
         cmocka_unit_test(full_model_in_fp16_matches_open_clip),
         cmocka_unit_test(full_model_from_its_seed_matches_open_clip),
+        cmocka_unit_test(full_model_in_fp16_and_64_pictures_fit_in_a_gigabyte),
     };
     if (argc == 3 && strcmp(argv[1], "full") == 0) {
         full_directory = argv[2];

@@ -121,6 +121,15 @@ struct normalize_args {
     U32 is_unit;
 };
 
+// Of the kernels that measure what a device can do: steps a loop, and pieces of 16 bytes a lane.
+#define ROOF_UNROLLED 8
+#define ROOF_COPIED   64
+
+struct roof_args {
+    U32 iterations;
+    F32 factor, addend;
+};
+
 #ifndef VULKAN
 static_assert(sizeof(struct run_counts) == 8, "C and GLSL disagree");
 static_assert(sizeof(struct attention_tile) == 20, "C and GLSL disagree");
@@ -132,6 +141,7 @@ static_assert(sizeof(struct patchify_args) == 40, "C and GLSL disagree");
 static_assert(sizeof(struct embed_tokens_args) == 12, "C and GLSL disagree");
 static_assert(sizeof(struct mean_args) == 8, "C and GLSL disagree");
 static_assert(sizeof(struct normalize_args) == 8, "C and GLSL disagree");
+static_assert(sizeof(struct roof_args) == 12, "C and GLSL disagree");
 #endif
 
 #endif

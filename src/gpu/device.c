@@ -145,18 +145,35 @@ static bool create_device(struct gpu *gpu, vkclip_error *err)
     gpu->timestamp_ns = gpu->properties.limits.timestampPeriod;
     gpu->timestamp_mask = timestamp_bits >= 64 ? UINT64_MAX : (UINT64_C(1) << timestamp_bits) - 1;
 
-    // Implementations on top of another API must be opened with the extension that says so.
-    const char *extensions[2];
+    const char *extensions[4];
     uint32_t extension_count = 0;
-    if (instance_has_extension(gpu->physical, "VK_KHR_portability_subset"))
-        extensions[extension_count++] = "VK_KHR_portability_subset";
+    struct matrix_features matrix;
     if (gpu->facts.matrix_rows)
         extensions[extension_count++] = MATRIX_EXTENSION;
-    struct matrix_features matrix;
     VkPhysicalDevice16BitStorageFeatures storage16 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
         .storageBuffer16BitAccess = gpu->facts.has_fp16_storage,
     };
+    VkPhysicalDeviceShaderFloat16Int8Features float16 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
+        .shaderFloat16 = VK_TRUE,
+    };
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dot = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
+        .shaderIntegerDotProduct = VK_TRUE,
+    };
+    if (gpu->facts.has_fp16_arithmetic) {
+        extensions[extension_count++] = VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME;
+        storage16.pNext = &float16;
+    }
+    if (gpu->facts.has_dot4) {
+        extensions[extension_count++] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
+        dot.pNext = storage16.pNext;
+        storage16.pNext = &dot;
+    }
+    // Implementations on top of another API must be opened with the extension that says so.
+    if (instance_has_extension(gpu->physical, "VK_KHR_portability_subset"))
+        extensions[extension_count++] = "VK_KHR_portability_subset";
     TRY_MAKE(gpu->device,
              vkCreateDevice(gpu->physical,
                             &(VkDeviceCreateInfo){

@@ -206,6 +206,29 @@ static bool stores_fp16(VkPhysicalDevice device, VkDriverId driver)
     return storage16.storageBuffer16BitAccess && (!is_doubtful || float16.shaderFloat16);
 }
 
+// Arithmetic beyond f32. By extension, which any version may have.
+static void read_arithmetic(VkPhysicalDevice device, vkclip_device_facts *facts)
+{
+    VkPhysicalDeviceShaderFloat16Int8Features float16 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
+    };
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dot = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
+    };
+    VkPhysicalDeviceFeatures2 features = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+    };
+    if (instance_has_extension(device, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME))
+        features.pNext = &float16;
+    if (instance_has_extension(device, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME)) {
+        dot.pNext = features.pNext;
+        features.pNext = &dot;
+    }
+    vkGetPhysicalDeviceFeatures2(device, &features);
+    facts->has_fp16_arithmetic = float16.shaderFloat16;
+    facts->has_dot4 = dot.shaderIntegerDotProduct;
+}
+
 // Fills what only Vulkan 1.1 structures tell.
 static void read_extended_facts(VkPhysicalDevice device, uint32_t api_version,
                                 vkclip_device_facts *facts)
@@ -230,6 +253,7 @@ static void read_extended_facts(VkPhysicalDevice device, uint32_t api_version,
         snprintf(facts->driver, sizeof facts->driver, "driver version %#x",
                  properties.properties.driverVersion);
     facts->has_fp16_storage = stores_fp16(device, driver.driverID);
+    read_arithmetic(device, facts);
     matrix_read_facts(device, facts);
 }
 

@@ -15,11 +15,8 @@ void *matrix_enable(struct matrix_features *features, const vkclip_device_facts 
         .memory_model = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES,
                          .pNext = next,
                          .vulkanMemoryModel = VK_TRUE},
-        .float16 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
-                    .pNext = &features->memory_model,
-                    .shaderFloat16 = VK_TRUE},
         .subgroup_size = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
-                          .pNext = &features->float16,
+                          .pNext = &features->memory_model,
                           .subgroupSizeControl = VK_TRUE,
                           .computeFullSubgroups = VK_TRUE},
         .matrix = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
@@ -34,13 +31,9 @@ static bool has_features(VkPhysicalDevice device)
     VkPhysicalDeviceVulkanMemoryModelFeatures memory_model = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES,
     };
-    VkPhysicalDeviceShaderFloat16Int8Features float16 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
-        .pNext = &memory_model,
-    };
     VkPhysicalDeviceSubgroupSizeControlFeatures subgroup_size = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
-        .pNext = &float16,
+        .pNext = &memory_model,
     };
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
@@ -50,7 +43,7 @@ static bool has_features(VkPhysicalDevice device)
                                              .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
                                              .pNext = &matrix,
                                          });
-    return matrix.cooperativeMatrix && memory_model.vulkanMemoryModel && float16.shaderFloat16 &&
+    return matrix.cooperativeMatrix && memory_model.vulkanMemoryModel &&
            subgroup_size.subgroupSizeControl && subgroup_size.computeFullSubgroups;
 }
 
@@ -94,7 +87,7 @@ void matrix_read_facts(VkPhysicalDevice device, vkclip_device_facts *facts)
     VkPhysicalDeviceProperties properties;
     vkGetPhysicalDeviceProperties(device, &properties);
     if (properties.apiVersion < VK_API_VERSION_1_3 || !facts->has_fp16_storage ||
-        !instance_has_extension(device, MATRIX_EXTENSION) ||
+        !facts->has_fp16_arithmetic || !instance_has_extension(device, MATRIX_EXTENSION) ||
         !vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR || !has_features(device) ||
         !is_for_compute(device, facts->subgroup_width))
         return;

@@ -16,11 +16,10 @@ bool matrix_has_one_width(VkPhysicalDevice device);
 
 #define MATRIX_EXTENSION "VK_KHR_cooperative_matrix"
 
-// What vkCreateDevice is given to switch them on: the first of a chain that ends in `next`. `next`
-// itself where the facts have no matrices.
+// What vkCreateDevice is given beside fp16 arithmetic to switch them on: the first of a chain that
+// ends in `next`. `next` itself where the facts have no matrices.
 struct matrix_features {
     VkPhysicalDeviceVulkanMemoryModelFeatures memory_model;
-    VkPhysicalDeviceShaderFloat16Int8Features float16;
     VkPhysicalDeviceSubgroupSizeControlFeatures subgroup_size;
 #ifdef VKCLIP_HAS_MATRIX
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix;

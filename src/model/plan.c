@@ -13,11 +13,21 @@
 // std140 rounds the block of counts up to 16 bytes; a binding of its 8 would be too small.
 #define COUNTS_BYTES 16
 
+// Bytes that a step must move at least through a binding.
+struct traffic {
+    double fixed;               // whatever the run
+    double a_token, a_sequence; // of it
+};
+
+// Of tables of what to do, too little to count; of what is bound and not read.
+static const struct traffic no_traffic = {0};
+
 // A binding is a tensor of the plan or a range that exists already.
 #define NO_TENSOR UINT32_MAX
 struct binding {
     uint32_t tensor;
     struct gpu_range range;
+    struct traffic traffic;
 };
 
 enum group_count { GROUPS_BY_SEQUENCES, GROUPS_BY_TOKENS, GROUPS_BY_TILES };
@@ -108,12 +118,30 @@ static struct binding use(struct plan *plan, struct tensor tensor)
     if (used->first_step == UINT32_MAX)
         used->first_step = plan->step_count;
     used->last_step = plan->step_count;
-    return (struct binding){.tensor = tensor.index};
+    struct binding binding = {.tensor = tensor.index};
+    *(tensor.rows == ROWS_TOKENS ? &binding.traffic.a_token : &binding.traffic.a_sequence) =
+        (double)used->row_bytes;
+    return binding;
 }
 
-static struct binding use_range(struct gpu_range range)
+// A tensor that is read and written.
+static struct binding change(struct plan *plan, struct tensor tensor)
 {
-    return (struct binding){.tensor = NO_TENSOR, .range = range};
+    struct binding binding = use(plan, tensor);
+    binding.traffic.a_token *= 2.0;
+    binding.traffic.a_sequence *= 2.0;
+    return binding;
+}
+
+static struct binding use_range(struct gpu_range range, struct traffic traffic)
+{
+    return (struct binding){.tensor = NO_TENSOR, .range = range, .traffic = traffic};
+}
+
+// All of it is read, once for the run.
+static struct binding use_weights(struct gpu_range range)
+{
+    return use_range(range, (struct traffic){.fixed = (double)range.size_bytes});
 }
 
 struct tensor plan_first_rows(struct tensor x)
@@ -150,18 +178,19 @@ struct tensor plan_patchify(struct plan *plan, struct gpu_range pixels, struct g
                             const struct patchify_args *args, struct tensor *x)
 {
     uint32_t cols = 3 * args->patch_size_px * args->patch_size_px;
+    const struct traffic picture = {.a_sequence = 3.0 * args->image_size_px * args->image_size_px};
     struct tensor patches = new_tensor(plan, ROWS_TOKENS, cols, plan->kernels->element_bytes);
     *x = new_tensor(plan, ROWS_TOKENS, args->width, sizeof(float));
-    add_step(
-        plan,
-        (struct step){
-            .kernel = KERNEL_PATCHIFY,
-            .bindings = {use_range(pixels), use_range(places), use(plan, patches), use(plan, *x)},
-            .counted = GROUPS_BY_TOKENS,
-            .per_group = 1,
-            .groups_y = 1,
-        },
-        args, sizeof *args);
+    add_step(plan,
+             (struct step){
+                 .kernel = KERNEL_PATCHIFY,
+                 .bindings = {use_range(pixels, picture), use_weights(places), use(plan, patches),
+                              use(plan, *x)},
+                 .counted = GROUPS_BY_TOKENS,
+                 .per_group = 1,
+                 .groups_y = 1,
+             },
+             args, sizeof *args);
     return patches;
 }
 
@@ -180,6 +209,9 @@ struct tensor plan_embed_tokens(struct plan *plan, struct gpu_range tokens,
                                 const struct word_weights *words, struct gpu_range places)
 {
     struct tensor x = new_tensor(plan, ROWS_TOKENS, words->cols, sizeof(float));
+    const struct traffic a_token = {.a_token = sizeof(struct token)};
+    const struct traffic a_word = {.a_token = (double)words->cols * plan->kernels->element_bytes};
+    const struct traffic a_place = {.a_token = (double)words->cols * sizeof(float)};
     for (uint32_t first = 0, part = 0; first < words->rows; first += words->part_rows, part++) {
         const uint32_t left = words->rows - first;
         const struct embed_tokens_args args = {
@@ -187,18 +219,25 @@ struct tensor plan_embed_tokens(struct plan *plan, struct gpu_range tokens,
             .first_id = first,
             .id_count = left < words->part_rows ? left : words->part_rows,
         };
-        add_step(plan,
-                 (struct step){
-                     .kernel = KERNEL_EMBED_TOKENS,
-                     .bindings = {use_range(tokens), use_range(words->parts[part]),
-                                  use_range(places), use(plan, x)},
-                     .counted = GROUPS_BY_TOKENS,
-                     .per_group = 1,
-                     .groups_y = 1,
-                 },
-                 &args, sizeof args);
+        struct step step = {
+            .kernel = KERNEL_EMBED_TOKENS,
+            .bindings = {use_range(tokens, a_token), use_range(words->parts[part], a_word),
+                         use_range(places, a_place), use(plan, x)},
+            .counted = GROUPS_BY_TOKENS,
+            .per_group = 1,
+            .groups_y = 1,
+        };
+        for (uint32_t i = 1; part > 0 && i < GPU_MAX_STORAGE_BINDINGS; i++)
+            step.bindings[i].traffic = no_traffic; // each row is written by one part
+        add_step(plan, step, &args, sizeof args);
     }
     return x;
+}
+
+// Of results, f32 and a row a sequence.
+static struct traffic row_traffic(uint32_t cols)
+{
+    return (struct traffic){.a_sequence = (double)cols * sizeof(float)};
 }
 
 static struct tensor add_layernorm(struct plan *plan, struct tensor x, const struct norm_weights *w,
@@ -210,8 +249,10 @@ static struct tensor add_layernorm(struct plan *plan, struct tensor x, const str
     add_step(plan,
              (struct step){
                  .kernel = KERNEL_LAYERNORM,
-                 .bindings =
-                     {use(plan, x), use_range(w->gain_bias), use(plan, y), {.tensor = NO_TENSOR}},
+                 .bindings = {replaces ? change(plan, x) : use(plan, x),
+                              use_weights(w->gain_bias),
+                              use(plan, y),
+                              {.tensor = NO_TENSOR}},
                  .counted = group_rows(x.rows),
                  .per_group = plan->kernels->shapes[KERNEL_LAYERNORM].rows,
                  .groups_y = 1,
@@ -252,18 +293,20 @@ static void add_linear(struct plan *plan, bool is_f32_output, struct tensor x,
     args.out_cols = w->out_cols;
     args.has_bias = w->bias.buffer != NULL;
     args.has_gain = w->has_gain;
-    add_step(plan,
-             (struct step){
-                 .kernel = kernel,
-                 // The kernel names its bias even where it does not read it.
-                 .bindings = {use(plan, x), use_range(w->panels),
-                              use_range(w->bias.buffer ? w->bias : w->panels), y},
-                 .counted = group_rows(x.rows),
-                 .per_group = shape->rows,
-                 .groups_y = (w->out_cols + shape->cols - 1) / shape->cols,
-                 .row_flop = 2.0 * w->in_cols * w->out_cols,
-             },
-             &args, sizeof args);
+    add_step(
+        plan,
+        (struct step){
+            .kernel = kernel,
+            // The kernel names its bias even where it does not read it.
+            .bindings = {use(plan, x), use_weights(w->panels),
+                         w->bias.buffer ? use_weights(w->bias) : use_range(w->panels, no_traffic),
+                         y},
+            .counted = group_rows(x.rows),
+            .per_group = shape->rows,
+            .groups_y = (w->out_cols + shape->cols - 1) / shape->cols,
+            .row_flop = 2.0 * w->in_cols * w->out_cols,
+        },
+        &args, sizeof args);
 }
 
 struct tensor plan_linear(struct plan *plan, struct tensor x, const struct linear_weights *w,
@@ -282,7 +325,7 @@ void plan_linear_add(struct plan *plan, struct tensor x, const struct linear_wei
 {
     if (y.cols != w->out_cols || y.rows != x.rows)
         plan_fail(plan, "linear: %u outputs added to %u columns", w->out_cols, y.cols);
-    add_linear(plan, true, x, w, use(plan, y), (struct linear_args){.adds = 1});
+    add_linear(plan, true, x, w, change(plan, y), (struct linear_args){.adds = 1});
 }
 
 struct tensor plan_linear_f32(struct plan *plan, struct tensor x, const struct linear_weights *w)
@@ -295,7 +338,7 @@ struct tensor plan_linear_f32(struct plan *plan, struct tensor x, const struct l
 void plan_linear_out(struct plan *plan, struct tensor x, const struct linear_weights *w,
                      struct gpu_range out)
 {
-    add_linear(plan, true, x, w, use_range(out), (struct linear_args){0});
+    add_linear(plan, true, x, w, use_range(out, row_traffic(w->out_cols)), (struct linear_args){0});
 }
 
 struct tensor plan_attention(struct plan *plan, struct tensor qkv, struct gpu_range tiles,
@@ -303,11 +346,16 @@ struct tensor plan_attention(struct plan *plan, struct tensor qkv, struct gpu_ra
 {
     uint32_t width = qkv.cols / 3;
     struct tensor y = new_tensor(plan, options->rows, width, plan->kernels->element_bytes);
+    struct binding input = use(plan, qkv);
+    if (options->rows != ROWS_TOKENS) { // one query a sequence
+        input.traffic.a_sequence = input.traffic.a_token / 3.0;
+        input.traffic.a_token -= input.traffic.a_sequence;
+    }
     add_step(
         plan,
         (struct step){
             .kernel = options->is_causal ? KERNEL_ATTENTION_CAUSAL : KERNEL_ATTENTION,
-            .bindings = {use(plan, qkv), use_range(tiles), use(plan, y), {.tensor = NO_TENSOR}},
+            .bindings = {input, use_range(tiles, no_traffic), use(plan, y), {.tensor = NO_TENSOR}},
             .counted = options->rows == ROWS_TOKENS ? GROUPS_BY_TILES : GROUPS_BY_SEQUENCES,
             .per_group = 1,
             .groups_y = options->head_count,
@@ -324,7 +372,10 @@ struct tensor plan_mean(struct plan *plan, struct tensor x, struct gpu_range til
     add_step(plan,
              (struct step){
                  .kernel = KERNEL_MEAN,
-                 .bindings = {use(plan, x), use_range(tiles), use(plan, y), {.tensor = NO_TENSOR}},
+                 .bindings = {use(plan, x),
+                              use_range(tiles, no_traffic),
+                              use(plan, y),
+                              {.tensor = NO_TENSOR}},
                  .counted = GROUPS_BY_SEQUENCES,
                  .per_group = 1,
                  .groups_y = 1,
@@ -338,8 +389,10 @@ void plan_normalize(struct plan *plan, struct tensor x, bool is_unit, struct gpu
     add_step(plan,
              (struct step){
                  .kernel = KERNEL_NORMALIZE,
-                 .bindings =
-                     {use(plan, x), {.tensor = NO_TENSOR}, {.tensor = NO_TENSOR}, use_range(out)},
+                 .bindings = {use(plan, x),
+                              {.tensor = NO_TENSOR},
+                              {.tensor = NO_TENSOR},
+                              use_range(out, row_traffic(x.cols))},
                  .counted = GROUPS_BY_SEQUENCES,
                  .per_group = plan->kernels->shapes[KERNEL_NORMALIZE].rows,
                  .groups_y = 1,
@@ -513,6 +566,17 @@ bool plan_run(struct plan *plan, const struct plan_run *run, vkclip_error *err)
     return gpu_recording_run(plan->kernels->gpu, plan->recording, err);
 }
 
+static double least_bytes(const struct step *step, const struct run_counts *counts)
+{
+    double sum = 0.0;
+    for (uint32_t i = 0; i < GPU_MAX_STORAGE_BINDINGS; i++) {
+        const struct traffic *traffic = &step->bindings[i].traffic;
+        sum += traffic->fixed + counts->tokens * traffic->a_token +
+               counts->sequences * traffic->a_sequence;
+    }
+    return sum;
+}
+
 void plan_add_times(const struct plan *plan, vkclip_kernel_time rows[KERNEL_COUNT])
 {
     const struct plan_run *run = &plan->last_run;
@@ -524,5 +588,6 @@ void plan_add_times(const struct plan *plan, vkclip_kernel_time rows[KERNEL_COUN
         rows[step->kernel].calls++;
         rows[step->kernel].milliseconds += gpu_recording_time_ns(plan->recording, i) * 1e-6;
         rows[step->kernel].gflop += (row_count * step->row_flop + pairs * step->pair_flop) * 1e-9;
+        rows[step->kernel].gigabytes += least_bytes(step, &run->counts) * 1e-9;
     }
 }

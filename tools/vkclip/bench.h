@@ -50,6 +50,8 @@ struct bench {
     uint32_t row_count;
     bool is_cut; // a sweep ended early
     struct bench_profile images, texts;
+    uint64_t peak_memory_bytes; // of the process, the roof's own aside
+    vkclip_roof roof;           // zeros where it could not be measured
 };
 
 // Measures all rows and profiles. Every run is checked before it counts: embeddings of unit length,

@@ -1,9 +1,9 @@
 // bench_report.c: what was measured, as tables for people and as JSON.
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "bench.h"
-#include "platform.h"
 
 static double rate(double amount, double time)
 {
@@ -21,6 +21,23 @@ static double profile_milliseconds(const struct bench_profile *profile)
     for (uint32_t i = 0; i < profile->count; i++)
         sum += profile->kernels[i].milliseconds;
     return sum;
+}
+
+static double gflop_per_s(const vkclip_kernel_time *kernel)
+{
+    return rate(kernel->gflop, kernel->milliseconds * 1e-3);
+}
+
+static double gigabytes_per_s(const vkclip_kernel_time *kernel)
+{
+    return rate(kernel->gigabytes, kernel->milliseconds * 1e-3);
+}
+
+// All kernels compute in fp32, whatever they store.
+static double roof_fraction(const vkclip_roof *roof, const vkclip_kernel_time *kernel)
+{
+    return fmax(rate(gflop_per_s(kernel), roof->fp32_gflops),
+                rate(gigabytes_per_s(kernel), fmax(roof->read_gbs, roof->copy_gbs)));
 }
 
 // How long somebody waits for the first embedding of a process, and for what.
@@ -66,16 +83,16 @@ static void add_head(struct text *text, const struct bench *bench)
     text_add(text, "memory   %.0f MB of the device for weights, %.0f MB for activations\n",
              (double)engine->weights_bytes * 1e-6, (double)engine->arena_bytes * 1e-6);
     text_add(text, "         peak memory of the process %.0f MB\n",
-             (double)platform_peak_memory_bytes() * 1e-6);
+             (double)bench->peak_memory_bytes * 1e-6);
 }
 
 static void add_first(struct text *text, const struct bench *bench)
 {
     const struct first first = first_embedding(bench);
-    text_add(text, "\n%-22s", "first embedding, s");
+    text_add(text, "\n%-24s", "first embedding, s");
     for (size_t i = 0; i < COUNT(first.parts); i++)
         text_add(text, "  %9s", i + 1 < COUNT(first.parts) ? first.parts[i].name : "first run");
-    text_add(text, "\n  after %-14.3f", first.total_s);
+    text_add(text, "\n  after %-16.3f", first.total_s);
     for (size_t i = 0; i < COUNT(first.parts); i++)
         text_add(text, "  %9.3f", first.parts[i].seconds);
     text_add(text, "\n");
@@ -84,14 +101,16 @@ static void add_first(struct text *text, const struct bench *bench)
 static void add_rows(struct text *text, const struct bench *bench)
 {
     bool has_cold = false;
-    text_add(text, "\n%-22s  %9s  %9s  %9s  %4s  %9s  %9s\n", "warm runs, ms", "median", "p10",
+    text_add(text, "\n%-24s  %9s  %9s  %9s  %4s  %9s  %9s\n", "warm runs, ms", "median", "p10",
              "p90", "n", "a second", "tokens/s");
     for (uint32_t i = 0; i < bench->row_count; i++) {
         const struct bench_row *row = &bench->rows[i];
+        char name[40];
         if (row->is_image)
-            text_add(text, "  image x %-12u", row->batch);
+            snprintf(name, sizeof name, "image x %u", row->batch);
         else
-            text_add(text, "  text x %-4u of %-3u    ", row->batch, row->tokens);
+            snprintf(name, sizeof name, "text x %u, %u tokens", row->batch, row->tokens);
+        text_add(text, "  %-22s", name);
         text_add(text, "  %9.3f  %9.3f  %9.3f  %4u%c %9.2f", row->median_s * 1e3, row->p10_s * 1e3,
                  row->p90_s * 1e3, row->run_count, row->is_warm ? ' ' : '*',
                  rate(row->batch, row->median_s));
@@ -109,19 +128,33 @@ static void add_rows(struct text *text, const struct bench *bench)
                  BENCH_RUN_SECONDS);
 }
 
-static void add_profile(struct text *text, const char *what, const struct bench_profile *profile)
+static void add_roof(struct text *text, const vkclip_roof *roof)
+{
+    if (roof->fp32_gflops == 0.0)
+        return;
+    text_add(text, "\nroof     fp32 %.1f GFLOP/s", roof->fp32_gflops);
+    if (roof->fp16_gflops > 0.0)
+        text_add(text, ", fp16 %.1f GFLOP/s", roof->fp16_gflops);
+    if (roof->dot4_gops > 0.0)
+        text_add(text, ", dot4 %.1f GOP/s", roof->dot4_gops);
+    text_add(text, ", read %.1f GB/s, copy %.1f GB/s\n", roof->read_gbs, roof->copy_gbs);
+}
+
+static void add_profile(struct text *text, const char *what, const struct bench_profile *profile,
+                        const vkclip_roof *roof)
 {
     const double sum = profile_milliseconds(profile);
     char title[48];
     if (profile->count == 0)
         return;
     snprintf(title, sizeof title, "kernels of %s x %u", what, profile->batch);
-    text_add(text, "\n%-22s  %9s  %9s  %9s  %9s\n", title, "calls", "ms", "share", "GFLOP/s");
+    text_add(text, "\n%-24s  %9s  %9s  %9s  %9s  %9s  %9s\n", title, "calls", "ms", "share",
+             "GFLOP/s", "GB/s", "of roof");
     for (uint32_t i = 0; i < profile->count; i++) {
         const vkclip_kernel_time *kernel = &profile->kernels[i];
-        text_add(text, "  %-20s  %9u  %9.3f  %7.1f %%  %9.1f\n", kernel->kernel, kernel->calls,
-                 kernel->milliseconds, 100.0 * rate(kernel->milliseconds, sum),
-                 rate(kernel->gflop, kernel->milliseconds * 1e-3));
+        text_add(text, "  %-22s  %9u  %9.3f  %7.1f %%  %9.1f  %9.1f  %7.1f %%\n", kernel->kernel,
+                 kernel->calls, kernel->milliseconds, 100.0 * rate(kernel->milliseconds, sum),
+                 gflop_per_s(kernel), gigabytes_per_s(kernel), 100.0 * roof_fraction(roof, kernel));
     }
 }
 
@@ -130,8 +163,9 @@ void bench_print_tables(struct text *text, const struct bench *bench)
     add_head(text, bench);
     add_first(text, bench);
     add_rows(text, bench);
-    add_profile(text, "image", &bench->images);
-    add_profile(text, "text", &bench->texts);
+    add_roof(text, &bench->roof);
+    add_profile(text, "image", &bench->images, &bench->roof);
+    add_profile(text, "text", &bench->texts, &bench->roof);
 }
 
 // ---- JSON ------------------------------------------------------------------------------------
@@ -156,15 +190,18 @@ static void add_rows_json(struct text *text, const struct bench *bench)
 }
 
 static void add_profile_json(struct text *text, const char *what,
-                             const struct bench_profile *profile)
+                             const struct bench_profile *profile, const vkclip_roof *roof)
 {
     text_add(text, ",\n \"%s_kernels\": {\"batch\": %u, \"kernels\": [", what, profile->batch);
     for (uint32_t i = 0; i < profile->count; i++) {
         const vkclip_kernel_time *kernel = &profile->kernels[i];
         text_add(text, i ? ",\n  {\"kernel\": " : "\n  {\"kernel\": ");
         text_add_json(text, kernel->kernel);
-        text_add(text, ", \"calls\": %u, \"milliseconds\": %.9g, \"gflop\": %.9g}", kernel->calls,
-                 kernel->milliseconds, kernel->gflop);
+        text_add(text,
+                 ", \"calls\": %u, \"milliseconds\": %.9g, \"gflop\": %.9g, \"gigabytes\": %.9g, "
+                 "\"gflop_per_s\": %.9g, \"gigabytes_per_s\": %.9g, \"roof_fraction\": %.9g}",
+                 kernel->calls, kernel->milliseconds, kernel->gflop, kernel->gigabytes,
+                 gflop_per_s(kernel), gigabytes_per_s(kernel), roof_fraction(roof, kernel));
     }
     text_add(text, "]}");
 }
@@ -186,14 +223,20 @@ void bench_print_json(struct text *text, const struct bench *bench)
              ",\n \"synthetic\": %s, \"weights_bytes\": %" PRIu64 ", \"arena_bytes\": %" PRIu64
              ", \"peak_memory_bytes\": %" PRIu64,
              bench->common.is_synthetic ? "true" : "false", engine->weights_bytes,
-             engine->arena_bytes, platform_peak_memory_bytes());
+             engine->arena_bytes, bench->peak_memory_bytes);
     text_add(text, ",\n \"first_embedding\": {\"total_s\": %.9g", first.total_s);
     for (size_t i = 0; i < COUNT(first.parts); i++)
         text_add(text, ", \"%s_s\": %.9g", first.parts[i].name, first.parts[i].seconds);
     text_add(text, "},\n \"first_image_s\": %.9g, \"first_text_s\": %.9g", bench->first_image_s,
              bench->first_text_s);
     add_rows_json(text, bench);
-    add_profile_json(text, "image", &bench->images);
-    add_profile_json(text, "text", &bench->texts);
+    text_add(text,
+             ",\n \"roof\": {\"fp32_gflop_per_s\": %.9g, \"fp16_gflop_per_s\": %.9g, "
+             "\"dot4_gop_per_s\": %.9g, \"read_gigabytes_per_s\": %.9g, "
+             "\"copy_gigabytes_per_s\": %.9g}",
+             bench->roof.fp32_gflops, bench->roof.fp16_gflops, bench->roof.dot4_gops,
+             bench->roof.read_gbs, bench->roof.copy_gbs);
+    add_profile_json(text, "image", &bench->images, &bench->roof);
+    add_profile_json(text, "text", &bench->texts, &bench->roof);
     text_add(text, "}\n");
 }
