@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "no_threads.h"
 #include "vkclip.h"
 
 #define MODEL   "tests/golden/tiny/tiny.safetensors"
@@ -25,7 +26,6 @@
 
 static atomic_uint allocation_count;
 static uint32_t failing; // the failing-th from now on fails; 0: none does
-static bool has_threads;
 
 static bool is_to_fail(void)
 {
@@ -40,10 +40,6 @@ void *__wrap_malloc(size_t bytes);
 void *__wrap_calloc(size_t count, size_t bytes);
 void *__wrap_realloc(void *old, size_t bytes);
 char *__wrap_strdup(const char *text);
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
-                          void *argument);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
-                          void *argument);
 
 void *__wrap_malloc(size_t bytes)
 {
@@ -63,12 +59,6 @@ void *__wrap_realloc(void *old, size_t bytes)
 char *__wrap_strdup(const char *text)
 {
     return is_to_fail() ? NULL : __real_strdup(text);
-}
-
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
-                          void *argument)
-{
-    return has_threads ? __real_pthread_create(thread, attributes, run, argument) : EAGAIN;
 }
 
 // ---- what is done ----------------------------------------------------------------------------

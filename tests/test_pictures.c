@@ -5,27 +5,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "no_threads.h"
 #include "open_engine.h"
 #include "picture.h"
 
 #define MODEL "tests/golden/tiny/tiny.safetensors"
 
 enum { AT_ONCE = 4, PICTURES = 3 * AT_ONCE + 2, WIDTH = 40, LINE_BYTES = 256 };
-
-// ---- threads that cannot be made -------------------------------------------------------------
-
-static bool has_threads;
-
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
-                          void *argument);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
-                          void *argument);
-
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
-                          void *argument)
-{
-    return has_threads ? __real_pthread_create(thread, attributes, run, argument) : EAGAIN;
-}
 
 // ---- pictures --------------------------------------------------------------------------------
 

@@ -10,22 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "no_threads.h"
 #include "base/half.h"
 #include "gpu/internal.h"
 #include "model/upload.h"
-
-static bool has_threads;
-
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
-                          void *argument);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
-                          void *argument);
-
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
-                          void *argument)
-{
-    return has_threads ? __real_pthread_create(thread, attributes, run, argument) : EAGAIN;
-}
 
 // ---- what is uploaded ------------------------------------------------------------------------
 

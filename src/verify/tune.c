@@ -25,7 +25,6 @@ struct tuner {
     struct gpu *gpu;
     struct gpu_buffer *weights, *arena;
     char struck[STRUCK_BYTES]; // names, a line each
-    double worst;              // what the variant at hand was off by, of what is allowed
     char wrong[160];
     double begun;
 };
