@@ -58,7 +58,8 @@ static struct first first_embedding(const struct bench *bench)
                   {"pipelines", engine->pipelines_s},
                   {"weights", engine->weights_s},
                   {"plan", engine->plan_s},
-                  {"first_run", bench->first_image_s ? bench->first_image_s : bench->first_text_s}},
+                  {"first_run",
+                   bench->first_image_s > 0.0 ? bench->first_image_s : bench->first_text_s}},
     };
     for (size_t i = 0; i < COUNT(first.parts); i++)
         first.total_s += first.parts[i].seconds;
