@@ -90,13 +90,16 @@ def d08_a_flipped_bit_in_a_result_is_seen(tmp):
 
 @case("device")
 def d08_bench_tells_no_speed_of_wrong_numbers(tmp):
-    """Wrong from the start: open_clip's embeddings of the small model tell. Wrong by the last bit of a
-    number, from half-way on: the picture has other bits than before."""
+    """Wrong from some wait on, by the last bit of a number. The towers of the small model tell, before
+    or after; in between, mostly, bits that are others than alone."""
     line = ("bench", "-q", "-d", "0", "--batch", "2", "--runs", "3")
-    waits = uses(tmp, *line)["vkWaitForFences"]
-    refused(3, *line, says="has other bits than alone", env=planted(f"flip={waits // 2}:0"))
     marked = {"XDG_CACHE_HOME": str(tmp)}
-    refused(3, *line, says="no speed is told: image tower", env=planted("flip=1:22") | marked)
+    wait, told = 10, "tower"
+    while "tower" in told:
+        told = refused(3, *line, "--force", says="no speed is told: ", env=planted(f"flip={wait}:0") | marked).errors[0]
+        wait += 40
+    assert wait > 50 and "has other bits than alone" in told, (wait, told)
+    refused(3, *line, says="failed 'vkclip verify'", env=marked)
     fine(*line, "--force", env=marked) # passing this quick look lifts no mark
     refused(3, *line, says="failed 'vkclip verify'", env=marked)
 

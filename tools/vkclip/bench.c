@@ -49,7 +49,8 @@ static enum exit_status run_bench(struct bench *bench)
         return status;
 
     vkclip_error err = {0};
-    if (!check_towers(bench, &err) || !bench_measure(bench, &err) || !measure_roof(bench, &err))
+    if (!check_towers(bench, &err) || !bench_measure(bench, &err) || !check_towers(bench, &err) ||
+        !measure_roof(bench, &err))
         return report_failure(&err);
     struct text text = {0};
     (bench->is_json ? bench_print_json : bench_print_tables)(&text, bench);

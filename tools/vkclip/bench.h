@@ -54,9 +54,8 @@ struct bench {
     vkclip_roof roof;           // zeros where it could not be measured
 };
 
-// Measures all rows and profiles. Every run is checked before it counts: embeddings of unit length,
-// the same bits at any place in any batch, and in every run. Fails with VKCLIP_ERROR_NUMBERS when
-// they are not, or as the library does.
+// Measures all rows and profiles. Every run is checked before it counts: the same bits at any place
+// in any batch. Fails with VKCLIP_ERROR_NUMBERS when they are not, or as the library does.
 bool bench_measure(struct bench *bench, vkclip_error *err);
 
 void bench_print_tables(struct text *text, const struct bench *bench);

@@ -97,28 +97,16 @@ static bool embed(const struct inputs *inputs, uint32_t first, uint32_t count, f
 
 // ---- checks ----------------------------------------------------------------------------------
 
-static bool check_length(const float *row, size_t width, vkclip_error *err)
-{
-    double squares = 0.0;
-    for (size_t i = 0; i < width; i++)
-        squares += (double)row[i] * (double)row[i];
-    if (fabs(squares - 1.0) < 1e-4) // NaN is not
-        return true;
-    return report_fill(err, VKCLIP_ERROR_NUMBERS,
-                       "no speed is told: an embedding has length %g, not 1", sqrt(squares));
-}
-
-// What the first of the inputs embed to, each alone; a sentence encoder's need not be unit vectors.
-static bool embed_alone(struct inputs *inputs, uint32_t count, bool is_unit, vkclip_error *err)
+// What the first of the inputs embed to, each alone. That it is finite and of unit length is what
+// the library looks at in every call.
+static bool embed_alone(struct inputs *inputs, uint32_t count, vkclip_error *err)
 {
     if (count > BENCH_MOST_BATCH)
         count = BENCH_MOST_BATCH;
-    for (; inputs->alone_count < count; inputs->alone_count++) {
-        float *row = inputs->alone + inputs->alone_count * inputs->width;
-        if (!embed(inputs, inputs->alone_count, 1, row, err) ||
-            (is_unit && !check_length(row, inputs->width, err)))
+    for (; inputs->alone_count < count; inputs->alone_count++)
+        if (!embed(inputs, inputs->alone_count, 1,
+                   inputs->alone + inputs->alone_count * inputs->width, err))
             return false;
-    }
     return true;
 }
 
@@ -201,17 +189,12 @@ static bool measure_row(struct bench *bench, const struct inputs *inputs, struct
 
 // ---- sweeps ----------------------------------------------------------------------------------
 
-static bool is_unit(const struct bench *bench)
-{
-    return vkclip_model_get_facts(bench->session.model)->image_size_px > 0;
-}
-
 static bool add_row(struct bench *bench, struct inputs *inputs, uint32_t batch, vkclip_error *err)
 {
     struct bench_row *row = &bench->rows[bench->row_count];
     *row =
         (struct bench_row){.is_image = inputs->is_image, .batch = batch, .tokens = inputs->tokens};
-    if (!embed_alone(inputs, batch, is_unit(bench), err) || !measure_row(bench, inputs, row, err))
+    if (!embed_alone(inputs, batch, err) || !measure_row(bench, inputs, row, err))
         return false;
     bench->row_count++;
     return true;
@@ -264,7 +247,7 @@ static bool measure_tower(struct bench *bench, uint32_t tokens, double *first_s,
     if (!inputs_init(&inputs, bench, tokens, capacity, err))
         return false;
     double start = vkclip_clock_seconds();
-    bool is_done = embed_alone(&inputs, 1, is_unit(bench), err);
+    bool is_done = embed_alone(&inputs, 1, err);
     *first_s = vkclip_clock_seconds() - start;
     is_done = is_done && sweep_batches(bench, &inputs, err) && profile(bench, &inputs, result, err);
     inputs_finish(&inputs);
