@@ -52,7 +52,7 @@ void tune_add_table(struct text *text, const vkclip_tuning *tuning)
 void tune_add_json(struct text *text, const vkclip_tuning *tuning)
 {
     text_add(text, "{\"precision\": \"%s\", \"classes\": [", session_precisions[tuning->precision]);
-    for (uint32_t c = 0; c < tuning->class_count; c++)
+    for (uint32_t c = 0; is_any_timed(tuning) && c < tuning->class_count; c++)
         text_add(text, "%s{\"class\": \"%s\", \"chosen\": \"%s\"}", c ? ", " : "",
                  tuning->classes[c], tuning->variants[tuning->chosen[c]].name);
     text_add(text, "], \"variants\": [");
