@@ -66,6 +66,31 @@ def the_fastest_is_remembered_used_and_forgotten(tmp):
 
 
 @case("device")
+def a_note_of_unknown_variants_is_ignored(tmp):
+    """Of this version, device and shaders, whole, and still not ours."""
+    fine(*TUNE, env=environment(tmp))
+    (kept,) = tmp.glob("vkclip/tuned-fp32-*")
+    header, payload = kept.read_bytes()[:24], kept.read_bytes()[24:]
+    for name in (b"direct-12x33", b"\x1b[2Jab-12x32"):
+        changed, mark = payload.replace(b"direct-12x32", name), 0xcbf29ce484222325
+        assert len(changed) == len(payload) and changed != payload
+        for byte in changed:
+            mark = (mark ^ byte) * 0x100000001b3 & 0xffffffffffffffff
+        kept.write_bytes(header[:16] + mark.to_bytes(8, sys.byteorder) + changed)
+        assert tuned(tmp) == []
+    kept.write_bytes(header + payload)
+    assert len(tuned(tmp)) == 1
+
+
+@case("device")
+def fp16_is_refused_where_it_is_not_stored(tmp):
+    devices = json.loads(fine("devices", "--json").out)
+    if next(device["fp16_storage"] for device in devices if device["default"]):
+        raise Skip("the device stores fp16")
+    refused(3, "tune", "-q", "--precision", "fp16", env=environment(tmp), says="does not store fp16: use fp32")
+
+
+@case("device")
 def a_variant_with_wrong_numbers_is_struck_off(tmp):
     fine(*TUNE, env=environment(tmp / "whole", f"count={tmp}/count"))
     counts = dict(line.split()[:2] for line in (tmp / "count").read_text().splitlines())

@@ -114,7 +114,7 @@ static bool parse_variant(const char *line, vkclip_tuning *tuning)
     int fields = sscanf(line, "variant %lf %lf %lf %lf %lf %lf %31s %159[^\n]", &us[0], &us[1],
                         &us[2], &us[3], &us[4], &us[5], v->name, v->reason);
     tuning->variant_count++;
-    return fields >= 7;
+    return fields >= 7 && linear_variant_find(v->name);
 }
 
 static bool parse_chosen(const char *line, vkclip_tuning *tuning)

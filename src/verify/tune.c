@@ -342,8 +342,13 @@ static struct gpu *open_gpu(const vkclip_tune_params *params, vkclip_precision *
     struct gpu *gpu = gpu_create(params->device, &params->log, err);
     if (!gpu)
         return NULL;
-    *precision = tuning_precision(gpu_get_facts(gpu), params->precision);
-    return gpu;
+    const vkclip_device_facts *device = gpu_get_facts(gpu);
+    *precision = tuning_precision(device, params->precision);
+    if (*precision == VKCLIP_PRECISION_FP32 || device->has_fp16_storage)
+        return gpu;
+    fail(err, VKCLIP_ERROR_DEVICE, "%s does not store fp16: use fp32", device->name);
+    gpu_destroy(gpu);
+    return NULL;
 }
 
 static bool check_params(const vkclip_tune_params *params, const void *result, vkclip_error *err)
