@@ -136,8 +136,9 @@ void add_parts()
 void main()
 {
     const uint rows = count_rows();
-    const uint part = gl_LocalInvocationID.x / PART_WIDTH;
-    const uint lane = gl_LocalInvocationID.x % PART_WIDTH;
+    // Compilers do not know that a lane's number is below the width.
+    const uint part = PARTS > 1 ? gl_LocalInvocationID.x / PART_WIDTH : 0;
+    const uint lane = PARTS > 1 ? gl_LocalInvocationID.x % PART_WIDTH : gl_LocalInvocationID.x;
     const uint first_row = gl_WorkGroupID.x * TILE_DOWN, first_col = gl_WorkGroupID.y * TILE_ACROSS;
     const uint tile_row = lane / LANES_ACROSS * TILE_ROWS, row = first_row + tile_row;
     const uint tile_col = lane % LANES_ACROSS * TILE_COLS, col = first_col + tile_col;
