@@ -13,6 +13,9 @@ struct matrix {
     uint32_t in_cols, out_cols;
 };
 
+// Of one panel of a matrix with so many columns.
+uint64_t upload_panel_bytes(const struct loader *loader, uint32_t in_cols);
+
 // The matrix in panels of PANEL_COLS outputs, in the storage type of weights.
 void upload_panels(struct loader *loader, const struct matrix *matrix, struct gpu_range target);
 
