@@ -449,8 +449,15 @@ VKCLIP_API bool vkclip_score_classes(const vkclip_model *model, const float *log
 // Thread safety: safe.
 VKCLIP_API double vkclip_clock_seconds(void);
 
+// What a kernel multiplies with, whatever it stores.
+typedef enum vkclip_arithmetic {
+    VKCLIP_ARITHMETIC_FP32,
+    VKCLIP_ARITHMETIC_MATRIX, // cooperative matrices, fp16 products added in fp32
+} vkclip_arithmetic;
+
 typedef struct vkclip_kernel_time {
     char kernel[32];
+    vkclip_arithmetic arithmetic; // of the variants in use
     uint32_t calls;
     double milliseconds; // of the device, all calls together
     double gflop;        // multiplications and additions of matrix products, all calls together
@@ -461,7 +468,7 @@ typedef struct vkclip_kernel_time {
 // Fails with VKCLIP_ERROR_DEVICE when the device has no timestamps.
 VKCLIP_API bool vkclip_profile_begin(vkclip_engine *engine, vkclip_error *err);
 
-// Stops timing and reports the sums since vkclip_profile_begin, one row a kernel.
+// Stops timing and reports the sums since vkclip_profile_begin, one row a kernel and arithmetic.
 //
 //   rows    [capacity]; 16 is always enough
 //   count   rows written
@@ -470,11 +477,12 @@ VKCLIP_API bool vkclip_profile_end(vkclip_engine *engine, vkclip_kernel_time *ro
 
 // What the device of an engine can do at most, measured by kernels that do nothing else.
 typedef struct vkclip_roof {
-    double fp32_gflops; // fused multiplications and additions, two each
-    double fp16_gflops; // the same in fp16; 0: the device has none
-    double dot4_gops;   // products and sums of 8-bit integers; 0: the device has none
-    double read_gbs;    // of memory
-    double copy_gbs;    // from buffer to buffer, bytes read and bytes written
+    double fp32_gflops;   // fused multiplications and additions, two each
+    double fp16_gflops;   // the same in fp16; 0: the device has none
+    double matrix_gflops; // products and sums of cooperative matrices, fp16 added in fp32; 0: none
+    double dot4_gops;     // products and sums of 8-bit integers; 0: the device has none
+    double read_gbs;      // of memory
+    double copy_gbs;      // from buffer to buffer, bytes read and bytes written
 } vkclip_roof;
 
 // Measures it; takes a tenth of a second, and 256 MiB of the device's memory or what there is.

@@ -492,12 +492,13 @@ bool vkclip_profile_end(vkclip_engine *engine, vkclip_kernel_time *rows, uint32_
     for (int i = 0; i < KERNEL_COUNT; i++) {
         const vkclip_kernel_time *time = &engine->times[i];
         uint32_t row = 0;
-        while (row < *count && strcmp(rows[row].kernel, kernel_name((enum kernel)i)) != 0)
+        while (row < *count && (strcmp(rows[row].kernel, kernel_name((enum kernel)i)) != 0 ||
+                                rows[row].arithmetic != time->arithmetic))
             row++;
         if (time->calls == 0 || row == capacity)
             continue;
         if (row == *count) {
-            rows[row] = (vkclip_kernel_time){0};
+            rows[row] = (vkclip_kernel_time){.arithmetic = time->arithmetic};
             snprintf(rows[row].kernel, sizeof rows[row].kernel, "%s", kernel_name((enum kernel)i));
             (*count)++;
         }

@@ -33,11 +33,27 @@ static double gigabytes_per_s(const vkclip_kernel_time *kernel)
     return rate(kernel->gigabytes, kernel->milliseconds * 1e-3);
 }
 
-// All kernels compute in fp32, whatever they store.
-static double roof_fraction(const vkclip_roof *roof, const vkclip_kernel_time *kernel)
+static const char *const arithmetics[] = {
+    [VKCLIP_ARITHMETIC_FP32] = "fp32",
+    [VKCLIP_ARITHMETIC_MATRIX] = "matrix",
+};
+
+// How near a kernel is to the nearer of its two roofs, and to which.
+struct nearness {
+    const char *roof;
+    double fraction;
+};
+
+static struct nearness nearest_roof(const vkclip_roof *roof, const vkclip_kernel_time *kernel)
 {
-    return fmax(rate(gflop_per_s(kernel), roof->fp32_gflops),
-                rate(gigabytes_per_s(kernel), fmax(roof->read_gbs, roof->copy_gbs)));
+    const double gflops[] = {
+        [VKCLIP_ARITHMETIC_FP32] = roof->fp32_gflops,
+        [VKCLIP_ARITHMETIC_MATRIX] = roof->matrix_gflops,
+    };
+    const double computed = rate(gflop_per_s(kernel), gflops[kernel->arithmetic]);
+    const double moved = rate(gigabytes_per_s(kernel), fmax(roof->read_gbs, roof->copy_gbs));
+    return computed > moved ? (struct nearness){arithmetics[kernel->arithmetic], computed}
+                            : (struct nearness){"memory", moved};
 }
 
 // How long somebody waits for the first embedding of a process, and for what.
@@ -135,6 +151,8 @@ static void add_roof(struct text *text, const vkclip_roof *roof)
     text_add(text, "\nroof     fp32 %.1f GFLOP/s", roof->fp32_gflops);
     if (roof->fp16_gflops > 0.0)
         text_add(text, ", fp16 %.1f GFLOP/s", roof->fp16_gflops);
+    if (roof->matrix_gflops > 0.0)
+        text_add(text, ", matrix %.1f GFLOP/s", roof->matrix_gflops);
     if (roof->dot4_gops > 0.0)
         text_add(text, ", dot4 %.1f GOP/s", roof->dot4_gops);
     text_add(text, ", read %.1f GB/s, copy %.1f GB/s\n", roof->read_gbs, roof->copy_gbs);
@@ -152,9 +170,11 @@ static void add_profile(struct text *text, const char *what, const struct bench_
              "GFLOP/s", "GB/s", "of roof");
     for (uint32_t i = 0; i < profile->count; i++) {
         const vkclip_kernel_time *kernel = &profile->kernels[i];
-        text_add(text, "  %-22s  %9u  %9.3f  %7.1f %%  %9.1f  %9.1f  %7.1f %%\n", kernel->kernel,
+        const struct nearness nearest = nearest_roof(roof, kernel);
+        text_add(text, "  %-22s  %9u  %9.3f  %7.1f %%  %9.1f  %9.1f  %7.1f %% %s\n", kernel->kernel,
                  kernel->calls, kernel->milliseconds, 100.0 * rate(kernel->milliseconds, sum),
-                 gflop_per_s(kernel), gigabytes_per_s(kernel), 100.0 * roof_fraction(roof, kernel));
+                 gflop_per_s(kernel), gigabytes_per_s(kernel), 100.0 * nearest.fraction,
+                 nearest.roof);
     }
 }
 
@@ -195,13 +215,17 @@ static void add_profile_json(struct text *text, const char *what,
     text_add(text, ",\n \"%s_kernels\": {\"batch\": %u, \"kernels\": [", what, profile->batch);
     for (uint32_t i = 0; i < profile->count; i++) {
         const vkclip_kernel_time *kernel = &profile->kernels[i];
+        const struct nearness nearest = nearest_roof(roof, kernel);
         text_add(text, i ? ",\n  {\"kernel\": " : "\n  {\"kernel\": ");
         text_add_json(text, kernel->kernel);
         text_add(text,
-                 ", \"calls\": %u, \"milliseconds\": %.9g, \"gflop\": %.9g, \"gigabytes\": %.9g, "
-                 "\"gflop_per_s\": %.9g, \"gigabytes_per_s\": %.9g, \"roof_fraction\": %.9g}",
-                 kernel->calls, kernel->milliseconds, kernel->gflop, kernel->gigabytes,
-                 gflop_per_s(kernel), gigabytes_per_s(kernel), roof_fraction(roof, kernel));
+                 ", \"arithmetic\": \"%s\", \"calls\": %u, \"milliseconds\": %.9g, "
+                 "\"gflop\": %.9g, \"gigabytes\": %.9g, \"gflop_per_s\": %.9g, "
+                 "\"gigabytes_per_s\": %.9g, \"roof\": \"%s\", "
+                 "\"roof_fraction\": %.9g}",
+                 arithmetics[kernel->arithmetic], kernel->calls, kernel->milliseconds,
+                 kernel->gflop, kernel->gigabytes, gflop_per_s(kernel), gigabytes_per_s(kernel),
+                 nearest.roof, nearest.fraction);
     }
     text_add(text, "]}");
 }
@@ -232,10 +256,10 @@ void bench_print_json(struct text *text, const struct bench *bench)
     add_rows_json(text, bench);
     text_add(text,
              ",\n \"roof\": {\"fp32_gflop_per_s\": %.9g, \"fp16_gflop_per_s\": %.9g, "
-             "\"dot4_gop_per_s\": %.9g, \"read_gigabytes_per_s\": %.9g, "
-             "\"copy_gigabytes_per_s\": %.9g}",
-             bench->roof.fp32_gflops, bench->roof.fp16_gflops, bench->roof.dot4_gops,
-             bench->roof.read_gbs, bench->roof.copy_gbs);
+             "\"matrix_gflop_per_s\": %.9g, \"dot4_gop_per_s\": %.9g, "
+             "\"read_gigabytes_per_s\": %.9g, \"copy_gigabytes_per_s\": %.9g}",
+             bench->roof.fp32_gflops, bench->roof.fp16_gflops, bench->roof.matrix_gflops,
+             bench->roof.dot4_gops, bench->roof.read_gbs, bench->roof.copy_gbs);
     add_profile_json(text, "image", &bench->images, &bench->roof);
     add_profile_json(text, "text", &bench->texts, &bench->roof);
     text_add(text, "}\n");
