@@ -295,7 +295,10 @@ typedef struct vkclip_engine_facts {
     // Where the seconds of vkclip_engine_create went.
     double device_s;    // opening the device
     double pipelines_s; // compiling kernels, or loading what the cache has of them
-    double weights_s;   // reading, converting and uploading, which overlap
+    double weights_s;   // memory for weights, then reading, converting and uploading them:
+    double read_s;      // the file; threads read and convert at once, and what both take together
+    double convert_s;   // is shared out as the threads' own seconds are
+    double upload_s;    // waiting for room on the device and for the last copies
     double plan_s;      // memory for activations, and recording both towers
 } vkclip_engine_facts;
 

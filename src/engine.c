@@ -232,6 +232,9 @@ static bool upload_weights(vkclip_engine *engine, vkclip_error *err)
     bool is_done = loader_end_upload(&loader, &reason);
     if (!is_done)
         explain_memory(engine, "the weights", need_bytes, &reason, err);
+    engine->facts.read_s = loader.times.read_s;
+    engine->facts.convert_s = loader.times.convert_s;
+    engine->facts.upload_s = loader.times.upload_s;
     loader_finish(&loader);
     engine->facts.weights_bytes = engine->weights.size_bytes;
     engine->facts.weights_s = vkclip_clock_seconds() - start;

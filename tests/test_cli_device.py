@@ -339,6 +339,9 @@ def is_sound_bench(result):
     parts = ("open_s", "device_s", "pipelines_s", "weights_s", "plan_s", "first_run_s")
     assert all(first[part] > 0 for part in parts)
     assert abs(sum(first[part] for part in parts) - first["total_s"]) < 1e-6
+    weights = first["weights"]
+    assert all(weights[part] > 0 for part in ("read_s", "convert_s", "upload_s"))
+    assert sum(weights.values()) <= first["weights_s"] + 1e-9
     assert all(is_sound_row(row) for row in result["measurements"])
     roof = result["roof"]
     assert roof["fp32_gflop_per_s"] > 0 and (roof["fp16_gflop_per_s"] > 0) == device["fp16_arithmetic"]

@@ -105,13 +105,15 @@ static void add_head(struct text *text, const struct bench *bench)
 static void add_first(struct text *text, const struct bench *bench)
 {
     const struct first first = first_embedding(bench);
+    const vkclip_engine_facts *engine = vkclip_engine_get_facts(bench->session.engine);
     text_add(text, "\n%-24s", "first embedding, s");
     for (size_t i = 0; i < COUNT(first.parts); i++)
         text_add(text, "  %9s", i + 1 < COUNT(first.parts) ? first.parts[i].name : "first run");
     text_add(text, "\n  after %-16.3f", first.total_s);
     for (size_t i = 0; i < COUNT(first.parts); i++)
         text_add(text, "  %9.3f", first.parts[i].seconds);
-    text_add(text, "\n");
+    text_add(text, "\n  weights: %.3f to read, %.3f to convert, %.3f to upload\n", engine->read_s,
+             engine->convert_s, engine->upload_s);
 }
 
 static void add_rows(struct text *text, const struct bench *bench)
@@ -251,6 +253,8 @@ void bench_print_json(struct text *text, const struct bench *bench)
     text_add(text, ",\n \"first_embedding\": {\"total_s\": %.9g", first.total_s);
     for (size_t i = 0; i < COUNT(first.parts); i++)
         text_add(text, ", \"%s_s\": %.9g", first.parts[i].name, first.parts[i].seconds);
+    text_add(text, ",\n  \"weights\": {\"read_s\": %.9g, \"convert_s\": %.9g, \"upload_s\": %.9g}",
+             engine->read_s, engine->convert_s, engine->upload_s);
     text_add(text, "},\n \"first_image_s\": %.9g, \"first_text_s\": %.9g", bench->first_image_s,
              bench->first_text_s);
     add_rows_json(text, bench);
