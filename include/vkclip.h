@@ -95,7 +95,8 @@ typedef struct vkclip_device_facts {
     uint32_t matrix_rows, matrix_cols, matrix_depth; // cooperative, fp16 to fp32; 0: none
     bool has_fp16_storage;
     bool has_fp16_arithmetic;
-    bool has_dot4; // products of four 8-bit integers
+    bool has_dot4;      // products of four 8-bit integers
+    bool has_fast_dot4; // and the driver says that they are faster than one by one
     bool has_timestamps;
     bool is_usable;
     bool is_default;    // what an engine without a device choice takes
@@ -273,6 +274,7 @@ typedef enum vkclip_precision {
     VKCLIP_PRECISION_DEFAULT, // fp32 on software drivers, fp16 on GPUs that store it
     VKCLIP_PRECISION_FP32,
     VKCLIP_PRECISION_FP16, // weights and matmul inputs stored as fp16, arithmetic in fp32
+    VKCLIP_PRECISION_INT8, // matrix products of 8-bit integers; all else in fp32
 } vkclip_precision;
 
 typedef struct vkclip_engine_params {
@@ -456,6 +458,7 @@ VKCLIP_API double vkclip_clock_seconds(void);
 typedef enum vkclip_arithmetic {
     VKCLIP_ARITHMETIC_FP32,
     VKCLIP_ARITHMETIC_MATRIX, // cooperative matrices, fp16 products added in fp32
+    VKCLIP_ARITHMETIC_DOT4,   // products of four 8-bit integers
 } vkclip_arithmetic;
 
 typedef struct vkclip_kernel_time {

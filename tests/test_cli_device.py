@@ -353,9 +353,11 @@ def is_sound_bench(result):
         assert bool(kernels) == device["timestamps"]
         assert not kernels or sum(k["gflop"] for k in kernels) > 0
         for k in kernels:
-            assert (k["arithmetic"] == "matrix") == (k["kernel"] + " matrix-" in result["variants"])
+            for of in ("matrix", "dot4"):
+                assert (k["arithmetic"] == of) == (f"{k['kernel']} {of}-" in result["variants"])
+            rate = "_gop_per_s" if k["arithmetic"] == "dot4" else "_gflop_per_s"
             near = {"memory": k["gigabytes_per_s"] / memory,
-                    k["arithmetic"]: k["gflop_per_s"] / roof[k["arithmetic"] + "_gflop_per_s"]}
+                    k["arithmetic"]: k["gflop_per_s"] / roof[k["arithmetic"] + rate]}
             assert abs(k["roof_fraction"] - max(near.values())) < 1e-6 and k["gigabytes"] > 0
             assert abs(near[k["roof"]] - k["roof_fraction"]) < 1e-6
             assert abs(k["gflop_per_s"] * k["milliseconds"] * 1e-3 - k["gflop"]) < 1e-6 * (1 + k["gflop"])

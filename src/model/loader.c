@@ -26,10 +26,15 @@
 
 // ---- passes ----------------------------------------------------------------------------------
 
-bool loader_init(struct loader *loader, const struct weights *weights, uint32_t element_bytes,
+bool loader_init(struct loader *loader, const struct weights *weights, vkclip_precision precision,
                  const vkclip_log *log, vkclip_error *err)
 {
-    *loader = (struct loader){.weights = weights, .log = log, .element_bytes = element_bytes};
+    *loader = (struct loader){
+        .weights = weights,
+        .log = log,
+        .element_bytes = precision == VKCLIP_PRECISION_FP16 ? 2 : 4,
+        .is_int8 = precision == VKCLIP_PRECISION_INT8,
+    };
     loader->is_expected = calloc(weights->count + 1, sizeof *loader->is_expected);
     if (!loader->is_expected)
         return fail(err, VKCLIP_ERROR_MEMORY, "no memory for %u tensor names", weights->count);
@@ -275,10 +280,10 @@ static bool is_pair(const char *name)
 static void load_matrix(struct loader *loader, const struct matrix *matrix,
                         struct linear_weights *out)
 {
-    uint64_t padded = align_up(matrix->out_cols, PANEL_COLS);
+    const uint64_t panels = align_up(matrix->out_cols, PANEL_COLS) / PANEL_COLS;
     out->in_cols = matrix->in_cols;
     out->out_cols = matrix->out_cols;
-    if (place(loader, padded * matrix->in_cols * loader->element_bytes, &out->panels))
+    if (place(loader, panels * upload_panel_bytes(loader, matrix->in_cols), &out->panels))
         upload_panels(loader, matrix, out->panels);
 }
 

@@ -6,6 +6,7 @@
 #include "base/checked.h"
 #include "base/half.h"
 #include "base/parallel.h"
+#include "base/quantize.h"
 
 static float *scratch(struct loader *loader, uint64_t count)
 {
@@ -45,7 +46,8 @@ struct source {
     const struct weight *table; // where there is no matrix
     uint64_t first;             // element of the table
     size_t unit_elements;
-    uint64_t element_count; // of all units; the last may have fewer
+    size_t unit_bytes;    // of one on the device
+    uint64_t total_bytes; // of all; the last may have fewer
     bool (*fill)(const struct source *source, uint64_t unit, struct strip *strip, void *out);
 };
 
@@ -75,12 +77,11 @@ static void fill_strip(void *context, uint32_t index)
     const struct source *source = filling->source;
     struct strip *strip = &filling->strips[index];
     const double start = vkclip_clock_seconds();
-    const size_t unit_bytes = source->unit_elements * source->loader->element_bytes;
     const uint64_t units = filling->unit_count;
     const uint32_t end = (uint32_t)(units * (index + 1) / filling->strip_count);
     uint32_t unit = (uint32_t)(units * index / filling->strip_count);
     while (unit < end && source->fill(source, filling->first_unit + unit, strip,
-                                      filling->piece + unit * unit_bytes))
+                                      filling->piece + unit * source->unit_bytes))
         unit++;
     strip->whole_s = vkclip_clock_seconds() - start;
 }
@@ -122,11 +123,11 @@ static bool end_piece(struct loader *loader, const struct gpu_range *target, uin
 static bool upload_piece(struct loader *loader, struct filling *filling, struct gpu_range target)
 {
     const struct source *source = filling->source;
-    const uint64_t first = filling->first_unit * source->unit_elements;
-    uint64_t count = (uint64_t)filling->unit_count * source->unit_elements;
-    if (count > source->element_count - first)
-        count = source->element_count - first;
-    filling->piece = begin_piece(loader, &target, first * loader->element_bytes);
+    const uint64_t first = filling->first_unit * source->unit_bytes;
+    uint64_t count = (uint64_t)filling->unit_count * source->unit_bytes;
+    if (count > source->total_bytes - first)
+        count = source->total_bytes - first;
+    filling->piece = begin_piece(loader, &target, first);
     if (!filling->piece)
         return false;
     const double start = vkclip_clock_seconds();
@@ -137,16 +138,14 @@ static bool upload_piece(struct loader *loader, struct filling *filling, struct 
             loader->error = filling->strips[i].error;
             return false;
         }
-    return end_piece(loader, &target, first * loader->element_bytes, count * loader->element_bytes);
+    return end_piece(loader, &target, first, count);
 }
 
 static void upload_units(struct loader *loader, const struct source *source,
                          struct gpu_range target)
 {
-    const size_t unit_bytes = source->unit_elements * loader->element_bytes;
-    const uint64_t units =
-        (source->element_count + source->unit_elements - 1) / source->unit_elements;
-    const uint64_t at_once = GPU_UPLOAD_PIECE_BYTES / unit_bytes;
+    const uint64_t units = (source->total_bytes + source->unit_bytes - 1) / source->unit_bytes;
+    const uint64_t at_once = GPU_UPLOAD_PIECE_BYTES / source->unit_bytes;
     const uint64_t strips = at_once < MOST_STRIPS ? at_once : MOST_STRIPS;
     float *values = scratch(loader, (units < strips ? units : strips) * source->unit_elements);
     for (uint64_t first = 0; values && first < units; first += at_once) {
@@ -220,6 +219,18 @@ static void pack_f16(const float *source, uint32_t rows, uint32_t in_cols, uint1
                 c < rows ? half_from_float(source[(size_t)c * in_cols + k]) : 0;
 }
 
+// Words of four inputs, and the scale of each output behind them; see PANEL_COLS.
+static void pack_int8(const float *source, uint32_t rows, uint32_t in_cols, uint32_t *panel)
+{
+    const uint32_t words = (in_cols + 3) / 4;
+    memset(panel, 0, (size_t)(words + 1) * PANEL_COLS * sizeof *panel);
+    for (uint32_t c = 0; c < rows; c++) {
+        const float scale =
+            quantize_row(source + (size_t)c * in_cols, in_cols, panel + c, PANEL_COLS);
+        panel[(size_t)words * PANEL_COLS + c] = float_to_bits(scale);
+    }
+}
+
 static bool read_rows(const struct source *source, uint32_t first, uint32_t rows,
                       struct strip *strip)
 {
@@ -251,18 +262,31 @@ static bool fill_panel(const struct source *source, uint64_t unit, struct strip 
     const uint32_t rows = left < PANEL_COLS ? left : PANEL_COLS;
     if (!read_rows(source, row, rows, strip))
         return false;
-    if (source->loader->element_bytes == 2)
+    if (source->loader->is_int8)
+        pack_int8(strip->values, rows, matrix->in_cols, out);
+    else if (source->loader->element_bytes == 2)
         pack_f16(strip->values, rows, matrix->in_cols, out);
     else
         pack_f32(strip->values, rows, matrix->in_cols, out);
     return true;
 }
 
+uint64_t upload_panel_bytes(const struct loader *loader, uint32_t in_cols)
+{
+    if (loader->is_int8)
+        return ((uint64_t)(in_cols + 3) / 4 + 1) * PANEL_COLS * sizeof(uint32_t);
+    return (uint64_t)in_cols * PANEL_COLS * loader->element_bytes;
+}
+
+// What int32 holds of products of 127 x 127.
+#define INT8_MOST_COLS 133143
+
 void upload_panels(struct loader *loader, const struct matrix *matrix, struct gpu_range target)
 {
-    const uint64_t panel_elements = (uint64_t)PANEL_COLS * matrix->in_cols;
+    const uint64_t panel_bytes = upload_panel_bytes(loader, matrix->in_cols);
     const uint32_t panel_count = (matrix->out_cols + PANEL_COLS - 1) / PANEL_COLS;
-    if (panel_elements * loader->element_bytes > GPU_UPLOAD_PIECE_BYTES) {
+    if (panel_bytes > GPU_UPLOAD_PIECE_BYTES ||
+        (loader->is_int8 && matrix->in_cols > INT8_MOST_COLS)) {
         fail(&loader->error, VKCLIP_ERROR_MODEL, "'%s' has %u columns, too many to load",
              matrix->parts[0]->name, matrix->in_cols);
         return;
@@ -271,8 +295,9 @@ void upload_panels(struct loader *loader, const struct matrix *matrix, struct gp
                  &(struct source){
                      .loader = loader,
                      .matrix = matrix,
-                     .unit_elements = (size_t)panel_elements,
-                     .element_count = panel_count * panel_elements,
+                     .unit_elements = (size_t)PANEL_COLS * matrix->in_cols,
+                     .unit_bytes = (size_t)panel_bytes,
+                     .total_bytes = panel_count * panel_bytes,
                      .fill = fill_panel,
                  },
                  target);
@@ -299,7 +324,8 @@ static bool fill_elements(const struct source *source, uint64_t unit, struct str
                           void *out)
 {
     const struct loader *loader = source->loader;
-    const uint64_t first = unit * source->unit_elements, left = source->element_count - first;
+    const uint64_t first = unit * source->unit_elements;
+    const uint64_t left = source->total_bytes / loader->element_bytes - first;
     const size_t count = left < source->unit_elements ? (size_t)left : source->unit_elements;
     const float *values = strip->values;
     if (!read_into_strip(loader, source->table, source->first + first, count, strip->values,
@@ -325,7 +351,8 @@ void upload_words(struct loader *loader, const struct weight *table, uint32_t fi
                      .table = table,
                      .first = (uint64_t)first_row * cols,
                      .unit_elements = TABLE_UNIT_ELEMENTS,
-                     .element_count = count,
+                     .unit_bytes = TABLE_UNIT_ELEMENTS * loader->element_bytes,
+                     .total_bytes = (uint64_t)count * loader->element_bytes,
                      .fill = fill_elements,
                  },
                  target);

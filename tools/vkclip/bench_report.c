@@ -36,6 +36,7 @@ static double gigabytes_per_s(const vkclip_kernel_time *kernel)
 static const char *const arithmetics[] = {
     [VKCLIP_ARITHMETIC_FP32] = "fp32",
     [VKCLIP_ARITHMETIC_MATRIX] = "matrix",
+    [VKCLIP_ARITHMETIC_DOT4] = "dot4",
 };
 
 // How near a kernel is to the nearer of its two roofs, and to which.
@@ -49,6 +50,7 @@ static struct nearness nearest_roof(const vkclip_roof *roof, const vkclip_kernel
     const double gflops[] = {
         [VKCLIP_ARITHMETIC_FP32] = roof->fp32_gflops,
         [VKCLIP_ARITHMETIC_MATRIX] = roof->matrix_gflops,
+        [VKCLIP_ARITHMETIC_DOT4] = roof->dot4_gops,
     };
     const double computed = rate(gflop_per_s(kernel), gflops[kernel->arithmetic]);
     const double moved = rate(gigabytes_per_s(kernel), fmax(roof->read_gbs, roof->copy_gbs));
