@@ -232,6 +232,9 @@ static bool upload_weights(vkclip_engine *engine, vkclip_error *err)
     bool is_done = loader_end_upload(&loader, &reason);
     if (!is_done)
         explain_memory(engine, "the weights", need_bytes, &reason, err);
+    engine->facts.read_s = loader.times.read_s;
+    engine->facts.convert_s = loader.times.convert_s;
+    engine->facts.upload_s = loader.times.upload_s;
     loader_finish(&loader);
     engine->facts.weights_bytes = engine->weights.size_bytes;
     engine->facts.weights_s = vkclip_clock_seconds() - start;
@@ -492,12 +495,13 @@ bool vkclip_profile_end(vkclip_engine *engine, vkclip_kernel_time *rows, uint32_
     for (int i = 0; i < KERNEL_COUNT; i++) {
         const vkclip_kernel_time *time = &engine->times[i];
         uint32_t row = 0;
-        while (row < *count && strcmp(rows[row].kernel, kernel_name((enum kernel)i)) != 0)
+        while (row < *count && (strcmp(rows[row].kernel, kernel_name((enum kernel)i)) != 0 ||
+                                rows[row].arithmetic != time->arithmetic))
             row++;
         if (time->calls == 0 || row == capacity)
             continue;
         if (row == *count) {
-            rows[row] = (vkclip_kernel_time){0};
+            rows[row] = (vkclip_kernel_time){.arithmetic = time->arithmetic};
             snprintf(rows[row].kernel, sizeof rows[row].kernel, "%s", kernel_name((enum kernel)i));
             (*count)++;
         }

@@ -339,7 +339,13 @@ static void add_linear(struct jobs *jobs, enum kernel kernel, const struct linea
     const bool is_mixed = kernel >= KERNEL_LINEAR_F32;
     struct job *job =
         add_job(jobs, kernel,
-                (struct kernel_shape){linear_variant_rows(variant), linear_variant_cols(variant)});
+                (struct kernel_shape){
+                    .rows = linear_variant_rows(variant),
+                    .cols = linear_variant_cols(variant),
+                    .arithmetic = variant->method == LINEAR_MATRIX  ? VKCLIP_ARITHMETIC_MATRIX
+                                  : linear_variant_is_dot4(variant) ? VKCLIP_ARITHMETIC_DOT4
+                                                                    : VKCLIP_ARITHMETIC_FP32,
+                });
     if (variant->method == LINEAR_MATRIX) {
         add_linear_matrix(jobs, job, variant, is_mixed);
         return;

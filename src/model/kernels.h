@@ -22,10 +22,11 @@ enum kernel {
     KERNEL_COUNT,
 };
 
-// How the work of a kernel is cut into workgroups on this device.
+// How the work of a kernel is cut into workgroups on this device, and what they compute with.
 struct kernel_shape {
     uint32_t rows; // rows of the output a workgroup computes
     uint32_t cols; // columns, for linear
+    vkclip_arithmetic arithmetic;
 };
 
 // Whose tiles to take; any run on any device.

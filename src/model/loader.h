@@ -19,6 +19,13 @@ struct weight_memory {
     uint64_t size_bytes;
 };
 
+// Where the seconds of uploading went: several threads fill a piece of what is uploaded, and what
+// that takes is shared out to reading and converting as their own seconds were.
+struct upload_times {
+    double read_s, convert_s;
+    double upload_s; // waiting for room on the device and for the last copies
+};
+
 struct loader {
     const struct weights *weights;
     const vkclip_log *log;
@@ -36,6 +43,7 @@ struct loader {
     uint64_t block_used, block_bytes; // of the last block
     float *scratch;
     size_t scratch_count;
+    struct upload_times times;
 };
 
 // Begins the checking pass for any precision but DEFAULT.

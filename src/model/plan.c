@@ -612,6 +612,7 @@ void plan_add_times(const struct plan *plan, vkclip_kernel_time rows[KERNEL_COUN
         double row_count = is_tokens ? run->counts.tokens : run->counts.sequences;
         double pairs = step->counted == GROUPS_BY_TILES ? run->attention_pairs : run->first_pairs;
         rows[step->kernel].calls++;
+        rows[step->kernel].arithmetic = plan->kernels->shapes[step->kernel].arithmetic;
         rows[step->kernel].milliseconds += gpu_recording_time_ns(plan->recording, i) * 1e-6;
         rows[step->kernel].gflop += (row_count * step->row_flop + pairs * step->pair_flop) * 1e-9;
         rows[step->kernel].gigabytes += least_bytes(step, &run->counts) * 1e-9;
