@@ -95,7 +95,8 @@ typedef struct vkclip_device_facts {
     uint32_t matrix_rows, matrix_cols, matrix_depth; // cooperative, fp16 to fp32; 0: none
     bool has_fp16_storage;
     bool has_fp16_arithmetic;
-    bool has_dot4; // products of four 8-bit integers
+    bool has_dot4;  // products of four 8-bit integers
+    bool has_quads; // four neighbouring lanes can tell each other their values
     bool has_timestamps;
     bool is_usable;
     bool is_default;    // what an engine without a device choice takes
