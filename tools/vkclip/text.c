@@ -150,14 +150,46 @@ void text_add_csv(struct text *text, const char *string)
         add_bytes(text, "\"", 1);
 }
 
+// U+0080 to U+009F are control characters too.
+static bool is_late_control(const char *bytes, size_t byte_count)
+{
+    return byte_count == 2 && *bytes == (char)0xc2 && (unsigned char)bytes[1] < 0xa0;
+}
+
+static void add_html_character(struct text *text, const char *bytes, size_t byte_count)
+{
+    // What ends a tag, a value in either quotes, or begins one or a character reference.
+    if (*bytes == '&' || *bytes == '<' || *bytes == '>' || *bytes == '"' || *bytes == '\'')
+        text_add(text, "&#%d;", *bytes);
+    else if (*bytes == 0x7f)
+        add_bytes(text, "\xe2\x90\xa1", 3); // U+2421
+    else if (is_control(*bytes))
+        add_bytes(text, (const char[]){'\xe2', '\x90', (char)(0x80 + *bytes)}, 3);
+    else if (is_late_control(bytes, byte_count))
+        add_bytes(text, REPLACEMENT, 3);
+    else
+        add_bytes(text, bytes, byte_count);
+}
+
+void text_add_html(struct text *text, const char *string)
+{
+    while (*string) {
+        bool is_valid;
+        size_t byte_count = sequence_bytes(string, &is_valid);
+        if (is_valid)
+            add_html_character(text, string, byte_count);
+        else
+            add_bytes(text, REPLACEMENT, 3);
+        string += byte_count;
+    }
+}
+
 void text_add_plain(struct text *text, const char *string)
 {
     while (*string) {
         bool is_valid;
         size_t byte_count = sequence_bytes(string, &is_valid);
-        // U+0080 to U+009F are control characters too.
-        if (is_control(*string) || (is_valid && byte_count == 2 && *string == (char)0xc2 &&
-                                    (unsigned char)string[1] < 0xa0))
+        if (is_control(*string) || (is_valid && is_late_control(string, byte_count)))
             add_bytes(text, "?", 1);
         else if (is_valid)
             add_bytes(text, string, byte_count);

@@ -22,6 +22,11 @@ void text_add_json(struct text *text, const char *string);
 // Adds a field of RFC 4180, quoted where it has to be; invalid UTF-8 becomes U+FFFD.
 void text_add_csv(struct text *text, const char *string);
 
+// Adds a string to a page of HTML, between tags or as an attribute's value in quotes: what has a
+// meaning there is escaped, invalid UTF-8 becomes U+FFFD, control characters their pictures
+// (U+2400 and on).
+void text_add_html(struct text *text, const char *string);
+
 // Adds a string for people: control characters, which a terminal would obey, become '?'.
 void text_add_plain(struct text *text, const char *string);
 
