@@ -14,6 +14,8 @@ struct text {
 
 void text_finish(struct text *text);
 
+void text_add_bytes(struct text *text, const char *bytes, size_t byte_count);
+
 __attribute__((format(printf, 2, 3))) void text_add(struct text *text, const char *format, ...);
 
 // Adds a JSON string with its quotes; invalid UTF-8 becomes U+FFFD.
