@@ -64,9 +64,9 @@ uint16_t npy_half(float value)
 {
     int exponent;
     frexpf(value, &exponent); // |value| < 2^exponent
-    if (exponent < -13)
+    if (exponent < -13 || value == 0.0f)
         exponent = -13; // below are the subnormals, all of the same unit
-    if (exponent > 16)
+    if (isinf(value) || exponent > 16)
         return value < 0.0f ? 0xfc00 : 0x7c00;
     // In units of the last of 11 bits. A carry is right as it is, up to infinity.
     long units = lrintf(ldexpf(fabsf(value), 11 - exponent));
@@ -162,7 +162,8 @@ static const char *read_dictionary(struct header_text *text, struct npy_layout *
     bool has_type = false, has_order = false, has_shape = false;
     if (!take(text, "{"))
         return "form";
-    while (!take(text, "}")) {
+    bool is_closed = take(text, "}");
+    while (!is_closed) {
         char key[16];
         if (!take_string(text, key) || !take(text, ":"))
             return "form";
@@ -174,11 +175,10 @@ static const char *read_dictionary(struct header_text *text, struct npy_layout *
             has_shape = take_shape(text, layout);
         else
             return "form";
-        if (!take(text, ",")) {
-            if (!take(text, "}"))
-                break;
-            text->at--;
-        }
+        bool goes_on = take(text, ",");
+        is_closed = take(text, "}");
+        if (!goes_on && !is_closed)
+            return "form";
     }
     skip_blanks(text);
     return !has_type               ? "type"

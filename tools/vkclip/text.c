@@ -174,6 +174,14 @@ void text_add_padded(struct text *text, const char *string, size_t width)
         text_add_bytes(text, " ", 1);
 }
 
+bool text_is_utf8(const char *string)
+{
+    bool is_valid = true;
+    while (*string && is_valid)
+        string += sequence_bytes(string, &is_valid);
+    return is_valid;
+}
+
 size_t text_width(const char *string)
 {
     size_t width = 0;

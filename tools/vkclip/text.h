@@ -30,6 +30,8 @@ void text_add_plain(struct text *text, const char *string);
 // The same, filled with blanks up to width characters.
 void text_add_padded(struct text *text, const char *string, size_t width);
 
+bool text_is_utf8(const char *string);
+
 // Characters in a string, an invalid byte sequence being one.
 size_t text_width(const char *string);
 
