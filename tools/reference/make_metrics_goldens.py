@@ -130,7 +130,7 @@ def main():
         case("all the same", [0, 1, 0, 1], [[0.5, 0.5]] * 4),
         case("certain and right", [0, 1, 2], np.eye(3)),
         case("certain and wrong", [1, 2, 0], np.eye(3)),
-        case("on the edges of bins", [0, 0, 1, 1], [[9 / 15, 6 / 15], [10 / 15, 5 / 15], [0.2, 0.8], [1.0, 0.0]]),
+        case("on the edge of a bin", [0, 1, 1], [[9 / 15, 6 / 15], [0.59, 0.41], [0.39, 0.61]]),
     ]
     made = f"tools/reference/make_metrics_goldens.py, scikit-learn {sklearn.__version__}, numpy {np.__version__}"
     made += f", Python {platform.python_version()}"
