@@ -1,0 +1,333 @@
+#include "dataset.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "report.h"
+#include "table.h"
+
+static bool fail_without_memory(vkclip_error *err)
+{
+    return report_fill(err, VKCLIP_ERROR_MEMORY, "no memory for a list of pictures");
+}
+
+// ---- pictures and labels, in the order in which they are found
+// -----------------------------------
+
+static bool add_name(struct dataset *dataset, const char *name, vkclip_error *err)
+{
+    if (dataset->name_count == DATASET_MOST_LABELS)
+        return report_fill(err, VKCLIP_ERROR_FILE, "more than %d different labels",
+                           DATASET_MOST_LABELS);
+    if (dataset->name_count == dataset->name_capacity) {
+        uint32_t capacity = dataset->name_capacity ? dataset->name_capacity * 2 : 16;
+        char **names = realloc(dataset->names, capacity * sizeof *names);
+        if (!names)
+            return fail_without_memory(err);
+        dataset->names = names;
+        dataset->name_capacity = capacity;
+    }
+    char *copy = strdup(name);
+    if (!copy)
+        return fail_without_memory(err);
+    dataset->names[dataset->name_count++] = copy;
+    return true;
+}
+
+static bool find_label(struct dataset *dataset, const char *name, uint32_t *label,
+                       vkclip_error *err)
+{
+    // Neighbours in a table often share theirs.
+    if (dataset->count > 0) {
+        *label = dataset->labels[dataset->count - 1];
+        if (strcmp(dataset->names[*label], name) == 0)
+            return true;
+    }
+    for (*label = 0; *label < dataset->name_count; ++*label)
+        if (strcmp(dataset->names[*label], name) == 0)
+            return true;
+    return add_name(dataset, name, err);
+}
+
+static bool reserve(struct dataset *dataset, vkclip_error *err)
+{
+    if (dataset->count < dataset->capacity)
+        return true;
+    const size_t capacity = dataset->capacity ? dataset->capacity * 2 : 1024;
+    char **paths = realloc(dataset->paths, capacity * sizeof *paths);
+    dataset->paths = paths ? paths : dataset->paths;
+    uint32_t *labels = realloc(dataset->labels, capacity * sizeof *labels);
+    dataset->labels = labels ? labels : dataset->labels;
+    uint8_t *splits = realloc(dataset->splits, capacity);
+    dataset->splits = splits ? splits : dataset->splits;
+    if (!paths || !labels || !splits || capacity >= UINT32_MAX)
+        return fail_without_memory(err);
+    dataset->capacity = capacity;
+    return true;
+}
+
+// Takes the path, which is malloc'ed; NULL is for want of memory.
+static bool add_picture(struct dataset *dataset, char *path, const char *name,
+                        enum dataset_split split, vkclip_error *err)
+{
+    uint32_t label;
+    if (!path)
+        return fail_without_memory(err);
+    if (!find_label(dataset, name, &label, err) || !reserve(dataset, err)) {
+        free(path);
+        return false;
+    }
+    dataset->paths[dataset->count] = path;
+    dataset->labels[dataset->count] = label;
+    dataset->splits[dataset->count++] = (uint8_t)split;
+    return true;
+}
+
+// ---- a folder a class
+// ----------------------------------------------------------------------------
+
+// Of folders within one another; a link may lead to itself.
+#define MOST_DEPTH 32
+
+static char *join(const char *folder, size_t folder_bytes, const char *name)
+{
+    const size_t capacity = folder_bytes + strlen(name) + 2;
+    char *path = malloc(capacity);
+    if (path)
+        snprintf(path, capacity, "%.*s/%s", (int)folder_bytes, folder, name);
+    return path;
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+struct names {
+    char **items;
+    size_t count, capacity;
+};
+
+static void names_finish(struct names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        free(names->items[i]);
+    free(names->items);
+    *names = (struct names){0};
+}
+
+static bool names_add(struct names *names, const char *name)
+{
+    if (names->count == names->capacity) {
+        const size_t capacity = names->capacity ? names->capacity * 2 : 256;
+        char **items = realloc(names->items, capacity * sizeof *items);
+        if (!items)
+            return false;
+        names->items = items;
+        names->capacity = capacity;
+    }
+    names->items[names->count] = strdup(name);
+    return names->items[names->count++] != NULL;
+}
+
+// What a folder holds that is not hidden, in the order of its bytes, on every file system.
+static bool list_folder(struct names *names, const char *path, vkclip_error *err)
+{
+    DIR *folder = opendir(path);
+    if (!folder)
+        return report_fill(err, VKCLIP_ERROR_FILE, "%.300s: %s", path, strerror(errno));
+    bool is_listed = true;
+    errno = 0;
+    for (const struct dirent *entry; is_listed && (entry = readdir(folder)); errno = 0)
+        if (entry->d_name[0] != '.')
+            is_listed = names_add(names, entry->d_name);
+    const int reason = errno;
+    closedir(folder);
+    if (!is_listed)
+        return fail_without_memory(err);
+    if (reason != 0)
+        return report_fill(err, VKCLIP_ERROR_FILE, "%.300s: %s", path, strerror(reason));
+    if (names->count > 0)
+        qsort(names->items, names->count, sizeof *names->items, compare_strings);
+    return true;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat facts;
+    return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
+}
+
+// What is gone or cannot be reached is reported when it is read as a picture.
+static bool read_class(struct dataset *dataset, const char *path, const char *name,
+                       enum dataset_split split, int depth, vkclip_error *err)
+{
+    struct names names = {0};
+    if (depth == MOST_DEPTH)
+        return report_fill(err, VKCLIP_ERROR_FILE, "%.300s: folders are %d deep", path, MOST_DEPTH);
+    bool is_read = list_folder(&names, path, err);
+    for (size_t i = 0; is_read && i < names.count; i++) {
+        char *inner = join(path, strlen(path), names.items[i]);
+        if (inner && is_folder(inner)) {
+            is_read = read_class(dataset, inner, name, split, depth + 1, err);
+            free(inner);
+        } else {
+            is_read = add_picture(dataset, inner, name, split, err);
+        }
+    }
+    names_finish(&names);
+    return is_read;
+}
+
+static bool read_folder(struct dataset *dataset, const char *path, enum dataset_split split,
+                        vkclip_error *err)
+{
+    struct names names = {0};
+    bool is_read = list_folder(&names, path, err);
+    for (size_t i = 0; is_read && i < names.count; i++) {
+        char *inner = join(path, strlen(path), names.items[i]);
+        if (!inner)
+            is_read = fail_without_memory(err);
+        else if (is_folder(inner))
+            is_read = read_class(dataset, inner, names.items[i], split, 0, err);
+        free(inner);
+    }
+    names_finish(&names);
+    return is_read;
+}
+
+static const char *const split_names[] = {
+    [SPLIT_TRAIN] = "train", [SPLIT_VALIDATION] = "val", [SPLIT_TEST] = "test"};
+
+static bool read_split_folders(struct dataset *dataset, const char *path, vkclip_error *err)
+{
+    for (uint32_t split = SPLIT_TRAIN; split <= SPLIT_TEST; split++) {
+        char *inner = join(path, strlen(path), split_names[split]);
+        if (!inner)
+            return fail_without_memory(err);
+        bool is_read = (split == SPLIT_VALIDATION && !is_folder(inner)) ||
+                       read_folder(dataset, inner, (enum dataset_split)split, err);
+        free(inner);
+        if (!is_read)
+            return false;
+    }
+    return true;
+}
+
+// ---- a table
+// -------------------------------------------------------------------------------------
+
+// The path of a row, from the folder of the table.
+static char *locate(const char *table_path, const char *path)
+{
+    const char *slash = strrchr(table_path, '/');
+#ifdef _WIN32
+    const bool is_absolute = path[0] == '/' || path[0] == '\\' || (path[0] && path[1] == ':');
+#else
+    const bool is_absolute = path[0] == '/';
+#endif
+    return is_absolute || !slash ? strdup(path)
+                                 : join(table_path, (size_t)(slash - table_path), path);
+}
+
+static bool get(const struct table *table, const char *name, const char **text, vkclip_error *err)
+{
+    *text = table_get(table, name);
+    if (*text && **text)
+        return true;
+    return report_fill(err, VKCLIP_ERROR_FILE, "%.300s: line %zu: has no %s", table->path,
+                       table->line, name);
+}
+
+static bool read_split(const struct table *table, enum dataset_split *split, vkclip_error *err)
+{
+    const char *name;
+    if (!get(table, "split", &name, err))
+        return false;
+    for (uint32_t i = SPLIT_TRAIN; i <= SPLIT_TEST; i++) {
+        *split = (enum dataset_split)i;
+        if (strcmp(name, split_names[i]) == 0)
+            return true;
+    }
+    return report_fill(err, VKCLIP_ERROR_FILE,
+                       "%.300s: line %zu: the split is '%.60s', not train, val or test",
+                       table->path, table->line, name);
+}
+
+static bool read_table(struct dataset *dataset, const char *path, bool wants_splits,
+                       vkclip_error *err)
+{
+    struct table table = {0};
+    bool is_row = true;
+    bool is_read = table_open(&table, path, err);
+    while (is_read && (is_read = table_next(&table, &is_row, err)) && is_row) {
+        const char *picture, *label;
+        enum dataset_split split = SPLIT_TEST;
+        is_read = get(&table, "path", &picture, err) && get(&table, "label", &label, err) &&
+                  (!wants_splits || read_split(&table, &split, err)) &&
+                  add_picture(dataset, locate(path, picture), label, split, err);
+    }
+    table_close(&table);
+    return is_read;
+}
+
+// ---- both
+// ----------------------------------------------------------------------------------------
+
+// Puts the names in the order of their bytes.
+static bool sort_names(struct dataset *dataset, vkclip_error *err)
+{
+    char **sorted = malloc(dataset->name_count * sizeof *sorted);
+    uint32_t *places = malloc(dataset->name_count * sizeof *places);
+    const bool is_sorted = sorted && places;
+    if (is_sorted) {
+        memcpy(sorted, dataset->names, dataset->name_count * sizeof *sorted);
+        qsort(sorted, dataset->name_count, sizeof *sorted, compare_strings);
+        for (uint32_t i = 0; i < dataset->name_count; i++) {
+            char **found = bsearch(&dataset->names[i], sorted, dataset->name_count, sizeof *sorted,
+                                   compare_strings);
+            places[i] = (uint32_t)(found - sorted);
+        }
+        for (size_t i = 0; i < dataset->count; i++)
+            dataset->labels[i] = places[dataset->labels[i]];
+        memcpy(dataset->names, sorted, dataset->name_count * sizeof *sorted);
+    }
+    free(places);
+    free(sorted);
+    return is_sorted || fail_without_memory(err);
+}
+
+bool dataset_read(struct dataset *dataset, const char *path, bool wants_splits, vkclip_error *err)
+{
+    *dataset = (struct dataset){0};
+    bool is_read;
+    if (!is_folder(path))
+        is_read = read_table(dataset, path, wants_splits, err);
+    else if (wants_splits)
+        is_read = read_split_folders(dataset, path, err);
+    else
+        is_read = read_folder(dataset, path, SPLIT_TEST, err);
+    if (!is_read)
+        return false;
+    if (dataset->count == 0)
+        return report_fill(err, VKCLIP_ERROR_FILE, "%.300s: has no picture%s", path,
+                           is_folder(path) ? " in a folder of its class" : "");
+    return sort_names(dataset, err);
+}
+
+void dataset_finish(struct dataset *dataset)
+{
+    for (size_t i = 0; i < dataset->count; i++)
+        free(dataset->paths[i]);
+    for (uint32_t i = 0; i < dataset->name_count; i++)
+        free(dataset->names[i]);
+    free(dataset->paths);
+    free(dataset->labels);
+    free(dataset->splits);
+    free(dataset->names);
+    *dataset = (struct dataset){0};
+}
