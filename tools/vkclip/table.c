@@ -33,18 +33,6 @@ static bool fail_without_memory(const struct table *table, vkclip_error *err)
     return report_fill(err, VKCLIP_ERROR_MEMORY, "%s: no memory to read it", table->path);
 }
 
-// What is wrong with a name that comes after others, or NULL.
-static const char *find_fault_of_name(const struct table *table, size_t index)
-{
-    const char *name = table->fields[index].name;
-    if (!text_is_utf8(name))
-        return "a name is not UTF-8";
-    for (size_t i = 0; i < index; i++)
-        if (strcmp(table->fields[i].name, name) == 0)
-            return "two names are the same";
-    return NULL;
-}
-
 // ---- CSV -----------------------------------------------------------------------------------
 
 // Where the reader is within a row. Behind the quote that closes a field, a second one makes both
@@ -142,7 +130,7 @@ static bool read_csv_names(struct table *table, vkclip_error *err)
     const char *name = table->names.bytes;
     for (size_t i = 0; i < table->field_count; i++, name += strlen(name) + 1) {
         table->fields[i] = (struct table_field){.name = name};
-        const char *fault = find_fault_of_name(table, i);
+        const char *fault = table_check_name(table->fields, i);
         if (fault)
             return fail_at_line(table, fault, err);
     }
@@ -198,16 +186,6 @@ static bool read_line(struct table *table, vkclip_error *err)
     return !ferror(table->file) || fail_at_line(table, strerror(errno), err);
 }
 
-// The value at a name and the text of it: a string's without quotes and escapes. The byte behind
-// the value becomes its terminating zero.
-static void set_field(struct table_field *field, const cJSON *item, char *value, char *end)
-{
-    *end = '\0';
-    field->name = item->string;
-    field->json = value;
-    field->text = cJSON_IsString(item) ? item->valuestring : cJSON_IsNull(item) ? NULL : value;
-}
-
 static bool next_json_row(struct table *table, bool *is_row, vkclip_error *err)
 {
     if (!read_line(table, err))
@@ -215,27 +193,11 @@ static bool next_json_row(struct table *table, bool *is_row, vkclip_error *err)
     *is_row = table->row.byte_count > 0;
     if (!*is_row)
         return true;
-
     cJSON_Delete(table->json);
-    table->json =
-        cJSON_ParseWithLengthOpts(table->row.bytes, table->row.byte_count + 1, NULL, true);
-    if (!cJSON_IsObject(table->json))
-        return fail_at_line(table, "is not a JSON object", err);
-    table->field_count = 0;
-    char *at = strchr(table->row.bytes, '{') + 1;
-    for (const cJSON *item = table->json->child; item; item = item->next) {
-        char *value, *end;
-        if (table->field_count == TABLE_MOST_FIELDS)
-            return fail_at_line(table, "has more than 1,024 fields", err);
-        if (!table_find_json(at, &value, &end))
-            return fail_at_line(table, "is not strictly JSON, or has a zero character", err);
-        at = end + 1;
-        set_field(&table->fields[table->field_count], item, value, end);
-        const char *fault = find_fault_of_name(table, table->field_count++);
-        if (fault)
-            return fail_at_line(table, fault, err);
-    }
-    return true;
+    table->json = NULL;
+    const char *fault =
+        table_read_object(table->row.bytes, table->fields, &table->field_count, &table->json);
+    return !fault || fail_at_line(table, fault, err);
 }
 
 // ---- either --------------------------------------------------------------------------------

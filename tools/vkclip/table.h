@@ -52,8 +52,17 @@ const char *table_get(const struct table *table, const char *name);
 // Accepts a zeroed or half-open table.
 void table_close(struct table *table);
 
-// table_json.c: finds the next value of an object that cJSON has parsed: what stands behind a name
-// at or after at, up to end. Returns false where that is more than JSON allows, or has a zero.
-bool table_find_json(char *at, char **value, char **end);
+// What is wrong with the name of field index, which comes after others, or NULL.
+const char *table_check_name(const struct table_field *fields, size_t index);
+
+// table_json.c: the fields of a JSON object, as of a row.
+//
+//   json    zero-terminated; the fields point into it, and it is changed
+//   fields  [TABLE_MOST_FIELDS] caller's
+//   object  receives what else fields point into, for cJSON_Delete
+//
+// Returns what is wrong, or NULL.
+const char *table_read_object(char *json, struct table_field *fields, size_t *field_count,
+                              struct cJSON **object);
 
 #endif

@@ -1,6 +1,7 @@
-// table_json.c: finds values in the text of a JSON object. cJSON keeps numbers as doubles, which
+// table_json.c: the fields of a JSON object. cJSON keeps numbers as doubles, which
 // have no room for the digits of many an identifier, and takes more than JSON (RFC 8259) is; so
 // values are taken as they stand, and held to the standard where cJSON is not.
+#include <cjson/cJSON.h>
 #include <string.h>
 
 #include "table.h"
@@ -70,12 +71,11 @@ static char *skip_value(char *at)
     return at;
 }
 
-bool table_find_json(char *at, char **value, char **end)
+// Finds the value of the next pair of an object, at or after at.
+static bool find_value(char *at, char **value, char **end)
 {
     at += strspn(at, ", \t\r");
-    if (*at != '"')
-        return false;
-    at = skip_string(at);
+    at = *at == '"' ? skip_string(at) : NULL;
     if (!at)
         return false;
     at = skip_blanks(at);
@@ -84,4 +84,45 @@ bool table_find_json(char *at, char **value, char **end)
     *value = skip_blanks(at + 1);
     *end = skip_value(*value);
     return *end && *end > *value;
+}
+
+const char *table_check_name(const struct table_field *fields, size_t index)
+{
+    if (!text_is_utf8(fields[index].name))
+        return "a name is not UTF-8";
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(fields[i].name, fields[index].name) == 0)
+            return "two names are the same";
+    return NULL;
+}
+
+const char *table_read_object(char *json, struct table_field *fields, size_t *field_count,
+                              struct cJSON **object)
+{
+    *field_count = 0;
+    *object = cJSON_ParseWithLengthOpts(json, strlen(json) + 1, NULL, true);
+    if (!cJSON_IsObject(*object))
+        return "is not a JSON object";
+    char *at = strchr(json, '{') + 1;
+    for (const cJSON *item = (*object)->child; item; item = item->next) {
+        char *value, *end;
+        if (*field_count == TABLE_MOST_FIELDS)
+            return "has more than 1,024 fields";
+        if (!find_value(at, &value, &end))
+            return "is not strictly JSON, or has a zero character";
+        // The byte behind a value, of no further use, ends its text.
+        *end = '\0';
+        at = end + 1;
+        fields[*field_count] = (struct table_field){
+            .name = item->string,
+            .text = cJSON_IsString(item) ? item->valuestring
+                    : cJSON_IsNull(item) ? NULL
+                                         : value,
+            .json = value,
+        };
+        const char *fault = table_check_name(fields, (*field_count)++);
+        if (fault)
+            return fault;
+    }
+    return NULL;
 }
