@@ -24,8 +24,7 @@ static bool refuse(const char *path, const char *list, uint32_t number, const ch
                        reason);
 }
 
-// ---- reading a file
-// ------------------------------------------------------------------------------
+// ---- reading a file -------------------------------------------------------------------------
 
 // A string that is there and not empty, or NULL.
 static const char *get_string(const cJSON *object, const char *name)
@@ -166,8 +165,7 @@ bool class_set_read(struct class_set *set, const char *path, vkclip_error *err)
     return read_classes(set, set->json, path, err) && read_published(set, set->json, path, err);
 }
 
-// ---- with a dataset
-// ------------------------------------------------------------------------------
+// ---- with a dataset -------------------------------------------------------------------------
 
 bool class_set_from_labels(struct class_set *set, const struct dataset *dataset, vkclip_error *err)
 {

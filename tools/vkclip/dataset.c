@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "collection.h"
 #include "report.h"
 #include "table.h"
 
@@ -15,8 +16,7 @@ static bool fail_without_memory(vkclip_error *err)
     return report_fill(err, VKCLIP_ERROR_MEMORY, "no memory for a list of pictures");
 }
 
-// ---- pictures and labels, in the order in which they are found
-// -----------------------------------
+// ---- pictures and labels, in the order in which they are found ------------------------------
 
 static bool add_name(struct dataset *dataset, const char *name, vkclip_error *err)
 {
@@ -87,20 +87,10 @@ static bool add_picture(struct dataset *dataset, char *path, const char *name,
     return true;
 }
 
-// ---- a folder a class
-// ----------------------------------------------------------------------------
+// ---- a folder a class -----------------------------------------------------------------------
 
 // Of folders within one another; a link may lead to itself.
 #define MOST_DEPTH 32
-
-static char *join(const char *folder, size_t folder_bytes, const char *name)
-{
-    const size_t capacity = folder_bytes + strlen(name) + 2;
-    char *path = malloc(capacity);
-    if (path)
-        snprintf(path, capacity, "%.*s/%s", (int)folder_bytes, folder, name);
-    return path;
-}
 
 static int compare_strings(const void *a, const void *b)
 {
@@ -171,7 +161,7 @@ static bool read_class(struct dataset *dataset, const char *path, const char *na
         return report_fill(err, VKCLIP_ERROR_FILE, "%.300s: folders are %d deep", path, MOST_DEPTH);
     bool is_read = list_folder(&names, path, err);
     for (size_t i = 0; is_read && i < names.count; i++) {
-        char *inner = join(path, strlen(path), names.items[i]);
+        char *inner = collection_path(path, names.items[i]);
         if (inner && is_folder(inner)) {
             is_read = read_class(dataset, inner, name, split, depth + 1, err);
             free(inner);
@@ -189,7 +179,7 @@ static bool read_folder(struct dataset *dataset, const char *path, enum dataset_
     struct names names = {0};
     bool is_read = list_folder(&names, path, err);
     for (size_t i = 0; is_read && i < names.count; i++) {
-        char *inner = join(path, strlen(path), names.items[i]);
+        char *inner = collection_path(path, names.items[i]);
         if (!inner)
             is_read = fail_without_memory(err);
         else if (is_folder(inner))
@@ -206,7 +196,7 @@ static const char *const split_names[] = {
 static bool read_split_folders(struct dataset *dataset, const char *path, vkclip_error *err)
 {
     for (uint32_t split = SPLIT_TRAIN; split <= SPLIT_TEST; split++) {
-        char *inner = join(path, strlen(path), split_names[split]);
+        char *inner = collection_path(path, split_names[split]);
         if (!inner)
             return fail_without_memory(err);
         bool is_read = (split == SPLIT_VALIDATION && !is_folder(inner)) ||
@@ -218,8 +208,7 @@ static bool read_split_folders(struct dataset *dataset, const char *path, vkclip
     return true;
 }
 
-// ---- a table
-// -------------------------------------------------------------------------------------
+// ---- a table --------------------------------------------------------------------------------
 
 // The path of a row, from the folder of the table.
 static char *locate(const char *table_path, const char *path)
@@ -230,32 +219,52 @@ static char *locate(const char *table_path, const char *path)
 #else
     const bool is_absolute = path[0] == '/';
 #endif
-    return is_absolute || !slash ? strdup(path)
-                                 : join(table_path, (size_t)(slash - table_path), path);
+    if (is_absolute || !slash)
+        return strdup(path);
+    char *folder = strndup(table_path, (size_t)(slash - table_path));
+    char *located = folder ? collection_path(folder, path) : NULL;
+    free(folder);
+    return located;
 }
 
-static bool get(const struct table *table, const char *name, const char **text, vkclip_error *err)
+// A picture as a line tells of it; NULL is what the line does not have.
+struct described {
+    const char *file;
+    size_t line;
+    char *path; // malloc'ed
+    const char *label, *split;
+};
+
+static bool refuse(const struct described *picture, const char *reason, vkclip_error *err)
 {
-    *text = table_get(table, name);
-    if (*text && **text)
-        return true;
-    return report_fill(err, VKCLIP_ERROR_FILE, "%.300s: line %zu: has no %s", table->path,
-                       table->line, name);
+    return report_fill(err, VKCLIP_ERROR_FILE, "%.300s: line %zu: %s", picture->file, picture->line,
+                       reason);
 }
 
-static bool read_split(const struct table *table, enum dataset_split *split, vkclip_error *err)
+static bool parse_split(const struct described *picture, enum dataset_split *split,
+                        vkclip_error *err)
 {
-    const char *name;
-    if (!get(table, "split", &name, err))
-        return false;
     for (uint32_t i = SPLIT_TRAIN; i <= SPLIT_TEST; i++) {
         *split = (enum dataset_split)i;
-        if (strcmp(name, split_names[i]) == 0)
+        if (picture->split && strcmp(picture->split, split_names[i]) == 0)
             return true;
     }
-    return report_fill(err, VKCLIP_ERROR_FILE,
-                       "%.300s: line %zu: the split is '%.60s', not train, val or test",
-                       table->path, table->line, name);
+    return refuse(picture, picture->split ? "the split is not train, val or test" : "has no split",
+                  err);
+}
+
+static bool add_described(struct dataset *dataset, const struct described *picture,
+                          bool wants_splits, vkclip_error *err)
+{
+    enum dataset_split split = SPLIT_TEST;
+    const bool has_label = picture->label && picture->label[0];
+    if (!has_label)
+        refuse(picture, "has no label", err);
+    if (!has_label || (wants_splits && !parse_split(picture, &split, err))) {
+        free(picture->path);
+        return false;
+    }
+    return add_picture(dataset, picture->path, picture->label, split, err);
 }
 
 static bool read_table(struct dataset *dataset, const char *path, bool wants_splits,
@@ -265,18 +274,72 @@ static bool read_table(struct dataset *dataset, const char *path, bool wants_spl
     bool is_row = true;
     bool is_read = table_open(&table, path, err);
     while (is_read && (is_read = table_next(&table, &is_row, err)) && is_row) {
-        const char *picture, *label;
-        enum dataset_split split = SPLIT_TEST;
-        is_read = get(&table, "path", &picture, err) && get(&table, "label", &label, err) &&
-                  (!wants_splits || read_split(&table, &split, err)) &&
-                  add_picture(dataset, locate(path, picture), label, split, err);
+        const char *place = table_get(&table, "path");
+        struct described picture = {
+            .file = path,
+            .line = table.line,
+            .label = table_get(&table, "label"),
+            .split = table_get(&table, "split"),
+        };
+        if (!place || !*place) {
+            is_read = refuse(&picture, "has no path", err);
+        } else {
+            picture.path = locate(path, place);
+            is_read = add_described(dataset, &picture, wants_splits, err);
+        }
     }
     table_close(&table);
     return is_read;
 }
 
-// ---- both
-// ----------------------------------------------------------------------------------------
+// ---- an INDEX -------------------------------------------------------------------------------
+
+static bool is_index(const char *folder)
+{
+    struct stat facts;
+    char *path = collection_path(folder, COLLECTION_FACTS);
+    const bool is_there = path && stat(path, &facts) == 0 && S_ISREG(facts.st_mode);
+    free(path);
+    return is_there;
+}
+
+// A value lasts until the next is asked for, so the label is copied.
+static bool add_item(struct dataset *dataset, struct collection *collection, size_t index,
+                     const char *file, bool wants_splits, vkclip_error *err)
+{
+    struct collection_item item;
+    if (!collection_get(collection, index, &item, err))
+        return false;
+    const char *label = collection_get_metadata(collection, "label");
+    char *copy = label ? strdup(label) : NULL;
+    const struct described picture = {
+        .file = file,
+        .line = index + 1,
+        .path = strdup(item.path),
+        .label = copy,
+        .split = collection_get_metadata(collection, "split"),
+    };
+    const bool is_added = add_described(dataset, &picture, wants_splits, err);
+    free(copy);
+    return is_added;
+}
+
+static bool read_index(struct dataset *dataset, const char *folder, bool wants_splits,
+                       vkclip_error *err)
+{
+    struct collection collection = {0};
+    char *file = collection_path(folder, COLLECTION_ITEMS);
+    bool is_read = file ? collection_open(&collection, folder, err) : fail_without_memory(err);
+    for (size_t i = 0; is_read && i < collection.facts.row_count; i++)
+        is_read = add_item(dataset, &collection, i, file, wants_splits, err);
+    dataset->is_index = true;
+    dataset->failed_count = collection.facts.failed_count;
+    collection_close(&collection);
+    free(file);
+    return is_read;
+}
+
+// ---- all three ------------------------------------------------------------------------------
 
 // Puts the names in the order of their bytes.
 static bool sort_names(struct dataset *dataset, vkclip_error *err)
@@ -307,6 +370,8 @@ bool dataset_read(struct dataset *dataset, const char *path, bool wants_splits, 
     bool is_read;
     if (!is_folder(path))
         is_read = read_table(dataset, path, wants_splits, err);
+    else if (is_index(path))
+        is_read = read_index(dataset, path, wants_splits, err);
     else if (wants_splits)
         is_read = read_split_folders(dataset, path, err);
     else

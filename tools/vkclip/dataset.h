@@ -1,8 +1,10 @@
-// dataset.h: pictures whose class is known. Two forms are read:
+// dataset.h: pictures whose class is known. Three forms are read:
 //
 //   a folder    a folder a class within it, named as the class; pictures lie in it or deeper
 //   a table     CSV or JSON Lines (table.h) with path and label, and split where splits are wanted;
 //               a relative path starts from the folder of the table
+//   an INDEX     of vkclip index (collection.h), with the same columns as metadata; its rows are
+//               the dataset's
 //
 // Where splits are wanted, the folders of classes lie in train, test and, if there is one, val.
 // Hidden files and folders, whose name begins with a point, are skipped.
@@ -22,6 +24,9 @@ struct dataset {
     uint32_t *labels; // [count] into names
     uint8_t *splits;  // [count] each a dataset_split; SPLIT_TEST where none are wanted
     size_t count;
+
+    bool is_index;
+    size_t failed_count; // pictures that the INDEX could not take
 
     char **names; // [name_count] labels that occur, in the order of their bytes
     uint32_t name_count;

@@ -15,8 +15,7 @@ static void add_share(struct text *page, double share)
         html_add_number(page, "%.4f", share);
 }
 
-// ---- figures
-// -------------------------------------------------------------------------------------
+// ---- figures --------------------------------------------------------------------------------
 
 static void add_published(struct text *page, const struct class_set *set, enum metric metric)
 {
@@ -125,8 +124,7 @@ static void add_confusion(struct text *page, const struct eval_report *report,
     html_end_section(page);
 }
 
-// ---- curves
-// --------------------------------------------------------------------------------------
+// ---- curves ---------------------------------------------------------------------------------
 
 #define SIDE        360 // of the drawing, with MARGIN around it
 #define MARGIN      40
@@ -199,8 +197,7 @@ static void add_curves(struct text *page, const struct eval_report *report,
     html_end_section(page);
 }
 
-// ---- pictures
-// ------------------------------------------------------------------------------------
+// ---- pictures -------------------------------------------------------------------------------
 
 static void add_wrong(struct text *page, const struct eval_report *report,
                       const vkclip_model *model, const struct image_options *images)

@@ -42,8 +42,7 @@ size_t eval_find_wrong(const struct eval_report *report, size_t pictures[EVAL_MO
     return count;
 }
 
-// ---- a table
-// -------------------------------------------------------------------------------------
+// ---- a table --------------------------------------------------------------------------------
 
 // A share with four digits; what is undefined is a dash.
 static void add_share(struct text *text, double share)
@@ -76,7 +75,7 @@ static void add_metrics(struct text *text, const struct class_set *set,
         text_add(text, "%-18s  ", metric_names[m]);
         add_share(text, metrics->values[m]);
         add_share(text, metrics->low[m]);
-        text_add(text, " -");
+        text_add(text, " to");
         add_share(text, metrics->high[m]);
         add_published(text, set, (enum metric)m);
         text_add(text, "\n");
@@ -156,8 +155,7 @@ void eval_add_table(struct text *text, const struct eval_report *report)
     add_confusion(text, report->set, last);
 }
 
-// ---- JSON
-// ----------------------------------------------------------------------------------------
+// ---- JSON -----------------------------------------------------------------------------------
 
 static void add_number(struct text *text, const char *name, double number)
 {

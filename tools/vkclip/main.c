@@ -10,7 +10,7 @@
 static const struct command *const commands[] = {
     &classify_command,   &embed_image_command, &embed_text_command, &tokenize_command,
     &preprocess_command, &devices_command,     &verify_command,     &tune_command,
-    &info_command,       &bench_command,       &ask_command,
+    &info_command,       &bench_command,       &ask_command,        &eval_classify_command,
 };
 
 static enum exit_status print_help(void)

@@ -47,7 +47,7 @@ uint32_t metrics_predicted(const struct predictions *predictions, size_t picture
     return best;
 }
 
-// ---- one class against the rest ----------------------------------------------------------------
+// ---- one class against the rest -------------------------------------------------------------
 
 // What qsort compares by; the program has one thread.
 static const struct predictions *sorted_predictions;
@@ -148,7 +148,7 @@ size_t metrics_roc(const struct predictions *predictions, uint32_t class_index,
     return count > 1 ? count : 0;
 }
 
-// ---- all classes -------------------------------------------------------------------------------
+// ---- all classes ----------------------------------------------------------------------------
 
 static void count_confusion(struct evaluation *e)
 {
@@ -239,7 +239,7 @@ static void measure_class(const struct evaluation *e, uint32_t c, struct class_m
     measure_curves(e, c, &metrics->auroc, &metrics->average_precision);
 }
 
-// ---- intervals ---------------------------------------------------------------------------------
+// ---- intervals ------------------------------------------------------------------------------
 
 static uint64_t next_word(uint64_t *state)
 {
