@@ -333,6 +333,7 @@ static bool read_index(struct dataset *dataset, const char *folder, bool wants_s
     for (size_t i = 0; is_read && i < collection.facts.row_count; i++)
         is_read = add_item(dataset, &collection, i, file, wants_splits, err);
     dataset->is_index = true;
+    dataset->width = collection.facts.width;
     dataset->failed_count = collection.facts.failed_count;
     collection_close(&collection);
     free(file);

@@ -25,8 +25,10 @@ struct dataset {
     uint8_t *splits;  // [count] each a dataset_split; SPLIT_TEST where none are wanted
     size_t count;
 
+    // Of an INDEX.
     bool is_index;
-    size_t failed_count; // pictures that the INDEX could not take
+    size_t width;        // of its rows
+    size_t failed_count; // pictures it could not take
 
     char **names; // [name_count] labels that occur, in the order of their bytes
     uint32_t name_count;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "random.h"
+
 const char *const metric_keys[METRIC_COUNT] = {
     [METRIC_ACCURACY] = "accuracy",
     [METRIC_BALANCED_ACCURACY] = "balanced_accuracy",
@@ -241,20 +243,12 @@ static void measure_class(const struct evaluation *e, uint32_t c, struct class_m
 
 // ---- intervals ------------------------------------------------------------------------------
 
-static uint64_t next_word(uint64_t *state)
-{
-    uint64_t word = *state += 0x9e3779b97f4a7c15u;
-    word = (word ^ word >> 30) * 0xbf58476d1ce4e5b9u;
-    word = (word ^ word >> 27) * 0x94d049bb133111ebu;
-    return word ^ word >> 31;
-}
-
 static void resample(struct evaluation *e, uint64_t *state)
 {
     const size_t count = e->predictions->count;
     memset(e->weights, 0, count * sizeof *e->weights);
     for (size_t i = 0; i < count; i++)
-        e->weights[(next_word(state) >> 32) * count >> 32]++;
+        e->weights[random_below(state, (uint32_t)count)]++;
 }
 
 static int compare_numbers(const void *a, const void *b)

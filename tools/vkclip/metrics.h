@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 struct predictions {
-    size_t count;
+    size_t count; // fewer than 2^32
     uint32_t class_count;
     const uint32_t *truth;       // [count] below class_count
     const double *probabilities; // [count, class_count]; the first of the largest is predicted
@@ -42,9 +42,7 @@ extern const char *const metric_names[METRIC_COUNT];
 
 // 95 % intervals are the 2.5th and the 97.5th percentile, linearly interpolated, over so many
 // resamples of the pictures, drawn with replacement. A resample in which a number is undefined does
-// not count for it. Picture i of a resample is number (w * count) >> 32, where w is the upper half
-// of the next word of SplitMix64 that starts at the seed.
-// Source of SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators".
+// not count for it. The pictures of all resamples are drawn one after the other, random.h.
 #define BOOTSTRAP_RESAMPLES 1000
 
 struct metrics {
