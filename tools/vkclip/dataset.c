@@ -1,6 +1,5 @@
 #include "dataset.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include "collection.h"
 #include "report.h"
 #include "table.h"
+#include "walk.h"
 
 static bool fail_without_memory(vkclip_error *err)
 {
@@ -89,104 +89,44 @@ static bool add_picture(struct dataset *dataset, char *path, const char *name,
 
 // ---- a folder a class -----------------------------------------------------------------------
 
-// Of folders within one another; a link may lead to itself.
-#define MOST_DEPTH 32
-
-static int compare_strings(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-struct names {
-    char **items;
-    size_t count, capacity;
-};
-
-static void names_finish(struct names *names)
-{
-    for (size_t i = 0; i < names->count; i++)
-        free(names->items[i]);
-    free(names->items);
-    *names = (struct names){0};
-}
-
-static bool names_add(struct names *names, const char *name)
-{
-    if (names->count == names->capacity) {
-        const size_t capacity = names->capacity ? names->capacity * 2 : 256;
-        char **items = realloc(names->items, capacity * sizeof *items);
-        if (!items)
-            return false;
-        names->items = items;
-        names->capacity = capacity;
-    }
-    names->items[names->count] = strdup(name);
-    return names->items[names->count++] != NULL;
-}
-
-// What a folder holds that is not hidden, in the order of its bytes, on every file system.
-static bool list_folder(struct names *names, const char *path, vkclip_error *err)
-{
-    DIR *folder = opendir(path);
-    if (!folder)
-        return report_fill(err, VKCLIP_ERROR_FILE, "%.300s: %s", path, strerror(errno));
-    bool is_listed = true;
-    errno = 0;
-    for (const struct dirent *entry; is_listed && (entry = readdir(folder)); errno = 0)
-        if (entry->d_name[0] != '.')
-            is_listed = names_add(names, entry->d_name);
-    const int reason = errno;
-    closedir(folder);
-    if (!is_listed)
-        return fail_without_memory(err);
-    if (reason != 0)
-        return report_fill(err, VKCLIP_ERROR_FILE, "%.300s: %s", path, strerror(reason));
-    if (names->count > 0)
-        qsort(names->items, names->count, sizeof *names->items, compare_strings);
-    return true;
-}
-
 static bool is_folder(const char *path)
 {
     struct stat facts;
     return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
 }
 
-// What is gone or cannot be reached is reported when it is read as a picture.
-static bool read_class(struct dataset *dataset, const char *path, const char *name,
-                       enum dataset_split split, int depth, vkclip_error *err)
+// Adds a file that was found below a folder of classes; one that lies in none of them is passed
+// over.
+static bool add_file(struct dataset *dataset, const char *path, size_t root_bytes,
+                     enum dataset_split split, vkclip_error *err)
 {
-    struct names names = {0};
-    if (depth == MOST_DEPTH)
-        return report_fill(err, VKCLIP_ERROR_FILE, "%.300s: folders are %d deep", path, MOST_DEPTH);
-    bool is_read = list_folder(&names, path, err);
-    for (size_t i = 0; is_read && i < names.count; i++) {
-        char *inner = collection_path(path, names.items[i]);
-        if (inner && is_folder(inner)) {
-            is_read = read_class(dataset, inner, name, split, depth + 1, err);
-            free(inner);
-        } else {
-            is_read = add_picture(dataset, inner, name, split, err);
-        }
-    }
-    names_finish(&names);
-    return is_read;
+    const char *slash = strchr(path + root_bytes, '/');
+    if (!slash)
+        return true;
+    char *name = strndup(path + root_bytes, (size_t)(slash - path) - root_bytes);
+    const bool is_added =
+        name ? add_picture(dataset, strdup(path), name, split, err) : fail_without_memory(err);
+    free(name);
+    return is_added;
 }
 
 static bool read_folder(struct dataset *dataset, const char *path, enum dataset_split split,
                         vkclip_error *err)
 {
-    struct names names = {0};
-    bool is_read = list_folder(&names, path, err);
-    for (size_t i = 0; is_read && i < names.count; i++) {
-        char *inner = collection_path(path, names.items[i]);
-        if (!inner)
+    static const struct walk_rules rules; // pictures, by their names
+    struct walk walk = {0};
+    walk_begin(&walk, path, &rules);
+    bool is_read = true;
+    for (enum walk_step step; is_read && (step = walk_next(&walk)) != WALK_END;) {
+        if (step == WALK_NO_MEMORY)
             is_read = fail_without_memory(err);
-        else if (is_folder(inner))
-            is_read = read_class(dataset, inner, names.items[i], split, 0, err);
-        free(inner);
+        else if (step == WALK_UNREADABLE)
+            is_read =
+                report_fill(err, VKCLIP_ERROR_FILE, "%.300s: %s", walk.path.bytes, strerror(errno));
+        else
+            is_read = add_file(dataset, walk.path.bytes, walk.root_bytes, split, err);
     }
-    names_finish(&names);
+    walk_end(&walk);
     return is_read;
 }
 
@@ -209,23 +149,6 @@ static bool read_split_folders(struct dataset *dataset, const char *path, vkclip
 }
 
 // ---- a table --------------------------------------------------------------------------------
-
-// The path of a row, from the folder of the table.
-static char *locate(const char *table_path, const char *path)
-{
-    const char *slash = strrchr(table_path, '/');
-#ifdef _WIN32
-    const bool is_absolute = path[0] == '/' || path[0] == '\\' || (path[0] && path[1] == ':');
-#else
-    const bool is_absolute = path[0] == '/';
-#endif
-    if (is_absolute || !slash)
-        return strdup(path);
-    char *folder = strndup(table_path, (size_t)(slash - table_path));
-    char *located = folder ? collection_path(folder, path) : NULL;
-    free(folder);
-    return located;
-}
 
 // A picture as a line tells of it; NULL is what the line does not have.
 struct described {
@@ -284,7 +207,7 @@ static bool read_table(struct dataset *dataset, const char *path, bool wants_spl
         if (!place || !*place) {
             is_read = refuse(&picture, "has no path", err);
         } else {
-            picture.path = locate(path, place);
+            picture.path = strdup(place);
             is_read = add_described(dataset, &picture, wants_splits, err);
         }
     }
@@ -341,6 +264,11 @@ static bool read_index(struct dataset *dataset, const char *folder, bool wants_s
 }
 
 // ---- all three ------------------------------------------------------------------------------
+
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
 // Puts the names in the order of their bytes.
 static bool sort_names(struct dataset *dataset, vkclip_error *err)

@@ -1,13 +1,13 @@
 // dataset.h: pictures whose class is known. Three forms are read:
 //
 //   a folder    a folder a class within it, named as the class; pictures lie in it or deeper
-//   a table     CSV or JSON Lines (table.h) with path and label, and split where splits are wanted;
-//               a relative path starts from the folder of the table
-//   an INDEX     of vkclip index (collection.h), with the same columns as metadata; its rows are
+//   a table     CSV or JSON Lines (table.h) with path and label, and split where splits are wanted
+//   an INDEX    of vkclip index (collection.h), with the same columns as metadata; its rows are
 //               the dataset's
 //
 // Where splits are wanted, the folders of classes lie in train, test and, if there is one, val.
-// Hidden files and folders, whose name begins with a point, are skipped.
+// Files are found as vkclip index finds them (walk.h): those whose names end as those of pictures
+// do.
 #ifndef VKCLIP_DATASET_H
 #define VKCLIP_DATASET_H
 

@@ -144,8 +144,8 @@ const struct command eval_classify_command = {
     .usage = "-m MODEL [--classes FILE] [options] DATASET",
     .summary = "Measures zero-shot classification of labelled pictures.",
     .notes = "DATASET is a folder with a folder of pictures for each class; a table, CSV or JSON\n"
-             "Lines, with the columns path and label, paths starting from its folder; or an INDEX\n"
-             "of 'vkclip index' with the metadata label, whose pictures are not read again.\n"
+             "Lines, with the columns path and label; or an INDEX of 'vkclip index' with the\n"
+             "metadata label, whose pictures are not read again.\n"
              "Prompts are the labels, unless --classes tells others; share/vkclip/prompts has\n"
              "those of BiomedCLIP's paper, which bring its figures along:\n"
              "  {\"templates\": [\"a photo of {}\"],\n"
