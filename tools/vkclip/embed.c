@@ -4,9 +4,9 @@
 #include "images.h"
 #include "npy.h"
 #include "output.h"
-#include "progress.h"
 #include "report.h"
 #include "session.h"
+#include "texts.h"
 
 struct embedding_job {
     struct session_options common;
@@ -87,32 +87,12 @@ static enum exit_status run_image(const struct command *command, int count, char
     return status;
 }
 
-// Texts a call: enough to fill a device, few enough to keep the progress moving.
-enum { TEXTS_AT_ONCE = 256 };
-
-static enum exit_status embed_texts(struct embedding_job *job, const struct string_list *texts)
+static bool write_texts(void *user, size_t first, const float *rows, size_t count)
 {
+    (void)first;
+    struct embedding_job *job = user;
     size_t width = vkclip_model_get_facts(job->session.model)->embedding_width;
-    float *embeddings = calloc(TEXTS_AT_ONCE * width, sizeof *embeddings);
-    if (!embeddings)
-        return report_out_of_memory();
-
-    enum exit_status status = STATUS_FINE;
-    progress_begin("texts", texts->count);
-    for (size_t done = 0; done < texts->count && status == STATUS_FINE;) {
-        size_t left = texts->count - done;
-        size_t now = left < TEXTS_AT_ONCE ? left : TEXTS_AT_ONCE;
-        vkclip_error err = {0};
-        if (!vkclip_embed_texts(job->session.engine, texts->items + done, now, embeddings, &err))
-            status = report_failure(&err);
-        else if (!output_file_write(&job->npy, embeddings, now * width * sizeof *embeddings))
-            status = STATUS_INPUT;
-        done += now;
-        progress_show(done);
-    }
-    progress_hide();
-    free(embeddings);
-    return status;
+    return output_file_write(&job->npy, rows, count * width * sizeof *rows);
 }
 
 static enum exit_status check_texts(const struct command *command, const struct embedding_job *job,
@@ -159,7 +139,8 @@ static enum exit_status run_text(const struct command *command, int count, char 
     if (status == STATUS_FINE)
         status = begin(&job, texts.count);
     if (status == STATUS_FINE)
-        status = commit(&job, embed_texts(&job, &texts));
+        status = commit(&job, texts_run(&job.session, texts.items, texts.count,
+                                        &(struct text_user){write_texts, &job}));
     finish(&job);
     string_list_finish(&texts);
     return status;

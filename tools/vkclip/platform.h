@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 // Has signals that end the program call a handler, which may raise them again to end it; a closed
@@ -33,6 +34,10 @@ bool platform_make_folder(const char *path);
 // Opens a file for reading and writing, creating it where it is missing. A descriptor, or -1 with
 // errno set.
 int platform_open(const char *path);
+
+// Opens an empty file for what does not fit in memory, which has no name, or loses it when it is
+// closed: in ${TMPDIR:-/var/tmp}, on Windows in %TMP%. NULL with errno set.
+FILE *platform_open_scratch(void);
 
 // Locks an open file for this process, as long as it runs or the file is open: PLATFORM_BUSY where
 // another has it; PLATFORM_NO_LOCKS where the file system has none.

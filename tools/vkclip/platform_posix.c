@@ -93,6 +93,26 @@ int platform_open(const char *path)
     return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
 }
 
+FILE *platform_open_scratch(void)
+{
+    char path[4096];
+    const char *folder = getenv("TMPDIR");
+    const int length =
+        snprintf(path, sizeof path, "%s/vkclip.XXXXXX", folder && *folder ? folder : "/var/tmp");
+    if (length < 0 || (size_t)length >= sizeof path) {
+        errno = ENAMETOOLONG;
+        return NULL;
+    }
+    const int file = mkstemp(path);
+    if (file < 0)
+        return NULL;
+    unlink(path);
+    FILE *scratch = fdopen(file, "w+b");
+    if (!scratch)
+        close(file);
+    return scratch;
+}
+
 enum platform_lock platform_lock(int file)
 {
     if (flock(file, LOCK_EX | LOCK_NB) == 0)

@@ -99,6 +99,15 @@ int platform_open(const char *path)
     return _open(path, _O_RDWR | _O_CREAT | _O_BINARY | _O_NOINHERIT, _S_IREAD | _S_IWRITE);
 }
 
+FILE *platform_open_scratch(void)
+{
+    char *path = _tempnam(NULL, "vkclip");
+    // T: in memory as long as there is room; D: gone when it is closed.
+    FILE *scratch = path ? fopen(path, "w+bTD") : NULL;
+    free(path);
+    return scratch;
+}
+
 enum platform_lock platform_lock(int file)
 {
     OVERLAPPED start = {0};
