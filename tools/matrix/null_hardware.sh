@@ -54,11 +54,12 @@ import json, sys
 (device,) = json.load(sys.stdin)
 assert device["usable"] and device["default"]
 tiers = ["fp32", "fp16"] if device["fp16_storage"] else ["fp32"]
+# 8-bit integers need nothing of a device.
 note = ("{type}, Vulkan {vulkan}, subgroups of {subgroup_width}, {workgroup_width} lanes, {kib} KiB shared, "
         "{mib} MiB ranges, {tier} tier").format(kib=device["shared_memory_bytes"] >> 10,
                                                 mib=device["storage_range_bytes"] >> 20, tier=tiers[-1], **device)
 name = device["name"] + sys.argv[1] * device["name"].endswith(" ") # NVK has the chip from the kernel
-print(name, device["driver"], note, *tiers, sep="\t")' "$1" <<<"$said"
+print(name, device["driver"], note, *tiers, "int8", sep="\t")' "$1" <<<"$said"
 }
 
 # Has everything compiled for the device; prints a cell.

@@ -49,7 +49,7 @@ def read_sets(folder, precision):
     with open(os.path.join(folder, "pipelines.tsv"), encoding="ascii") as file:
         for line in file:
             name, kernel, module = line.rstrip("\n").split("\t")
-            if name.split("-")[0] != precision or name.endswith("-software") or "-ladder-" in name:
+            if name.split("-")[0] != precision or "-software" in name or "-ladder-" in name:
                 continue
             path = os.path.join(folder, module)
             with open(path + ".constants", encoding="ascii") as constants:
