@@ -21,3 +21,6 @@ file(RELATIVE_PATH include_from_pc ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
     ${CMAKE_INSTALL_FULL_INCLUDEDIR})
 configure_file(cmake/vkclip.pc.in vkclip.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/vkclip.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# What the program's --help points to.
+install(DIRECTORY tools/prompts DESTINATION ${CMAKE_INSTALL_DATADIR}/vkclip)

@@ -97,6 +97,7 @@ typedef struct vkclip_device_facts {
     bool has_fp16_arithmetic;
     bool has_dot4;      // products of four 8-bit integers
     bool has_fast_dot4; // and the driver says that they are faster than one by one
+    bool has_quads;     // four neighbouring lanes can tell each other their values
     bool has_timestamps;
     bool is_usable;
     bool is_default;    // what an engine without a device choice takes

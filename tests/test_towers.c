@@ -12,10 +12,10 @@
 #include "open_engine.h"
 #include "variant.h"
 
-// Unit vectors in f32: sums of 3072 products over 12 layers drift by some 1e-6. In fp16, weights and
-// inputs of 11 bits: every product is off by up to 2^-11, at random. In int8 of three bits fewer:
-// eight times in a number, 64 times in 1 - cosine. The bounds are those the project promises. A
-// logit is 85 cosines.
+// Unit vectors in f32: sums of 3072 products over 12 layers drift by some 1e-6. In fp16, weights
+// and inputs of 11 bits: every product is off by up to 2^-11, at random. In int8 of three bits
+// fewer: eight times in a number, 64 times in 1 - cosine. The bounds are those the project
+// promises. A logit is 85 cosines.
 static const struct {
     double tolerance, least_cosine, logits;
 } allowed[] = {

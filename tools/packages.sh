@@ -9,7 +9,7 @@ build_packages=(
 fetch_packages=(curl ca-certificates)
 check_packages=(
     clang clang-format libclang-rt-dev shellcheck libcmocka-dev vulkan-validationlayers
-    python3 python3-numpy python3-pil curl wget g++ libdcmtk-dev
+    python3 python3-numpy python3-pil curl wget g++ libdcmtk-dev libnlopt-dev
 )
 
 say() {

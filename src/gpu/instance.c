@@ -255,6 +255,8 @@ static void read_extended_facts(VkPhysicalDevice device, uint32_t api_version,
     };
     vkGetPhysicalDeviceProperties2(device, &properties);
     facts->subgroup_width = subgroup.subgroupSize;
+    facts->has_quads = subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT &&
+                       subgroup.supportedOperations & VK_SUBGROUP_FEATURE_QUAD_BIT;
     if (driver.driverName[0])
         snprintf(facts->driver, sizeof facts->driver, "%s %s", driver.driverName,
                  driver.driverInfo);

@@ -53,6 +53,15 @@ static const uint32_t linear_striped_f16[] = {
 static const uint32_t linear_striped_f16_f32[] = {
 #include "linear_striped_f16_f32.spv.inc"
 };
+static const uint32_t linear_quads_f32[] = {
+#include "linear_quads_f32.spv.inc"
+};
+static const uint32_t linear_quads_f16[] = {
+#include "linear_quads_f16.spv.inc"
+};
+static const uint32_t linear_quads_f16_f32[] = {
+#include "linear_quads_f16_f32.spv.inc"
+};
 #ifdef VKCLIP_HAS_MATRIX
 static const uint32_t linear_matrix_f16[] = {
 #include "linear_matrix_f16.spv.inc"
@@ -93,6 +102,8 @@ static const struct linear_sources linear_sources = {
     {SPIRV(linear_f32)}, {SPIRV(linear_f16)}, {SPIRV(linear_f16_f32)}};
 static const struct linear_sources striped_sources = {
     {SPIRV(linear_striped_f32)}, {SPIRV(linear_striped_f16)}, {SPIRV(linear_striped_f16_f32)}};
+static const struct linear_sources quads_sources = {
+    {SPIRV(linear_quads_f32)}, {SPIRV(linear_quads_f16)}, {SPIRV(linear_quads_f16_f32)}};
 static const struct linear_sources matrix_sources = {
     .f32 = {NULL, 0},
 #ifdef VKCLIP_HAS_MATRIX // else no device is said to have matrices
@@ -203,7 +214,8 @@ struct kernels_choice kernels_default_choice(enum kernels_tiles tiles, vkclip_pr
 
 void kernels_linear_mark(char mark[KERNELS_MARK_BYTES])
 {
-    const struct linear_sources *const all[] = {&linear_sources, &striped_sources, &matrix_sources};
+    const struct linear_sources *const all[] = {&linear_sources, &striped_sources, &quads_sources,
+                                                &matrix_sources};
     struct sha256 sha;
     char hex[SHA256_HEX_BYTES];
     sha256_init(&sha);
@@ -359,10 +371,12 @@ static void add_linear(struct jobs *jobs, enum kernel kernel, const struct linea
         [SPEC_IS_STAGED] = linear_variant_is_staged(variant),
         [SPEC_PARTS] = variant->parts,
     };
-    const struct linear_sources *from =
-        variant->method == LINEAR_STRIPED ? &striped_sources : &linear_sources;
+    const struct linear_sources *from = variant->method == LINEAR_STRIPED ? &striped_sources
+                                        : variant->method == LINEAR_QUADS ? &quads_sources
+                                                                          : &linear_sources;
     job->spirv = is_mixed ? from->f16_f32 : is_half(jobs) ? from->f16 : from->f32;
     job->constant_count = variant->method == LINEAR_STRIPED ? SPEC_LANES_ACROSS
+                          : variant->method == LINEAR_QUADS ? SPEC_TILE_ROWS
                                                             : sizeof constants / sizeof *constants;
     if (is_int8) {
         job->spirv = linear_variant_is_dot4(variant) ? int8_dot4_source : int8_source;

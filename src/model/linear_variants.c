@@ -23,6 +23,7 @@ const struct linear_variant linear_variants[] = {
     {"striped-12x64", LINEAR_STRIPED, 16, 12, 4, 16, 1},
     {"striped-8x32", LINEAR_STRIPED, 8, 8, 4, 8, 1},
     {"striped-8x128", LINEAR_STRIPED, 16, 8, 8, 16, 1},
+    {"quads-12x32", LINEAR_QUADS, 8, 12, 4, 8, 1},
     {"direct-48x32", LINEAR_DIRECT, 8, 12, 16, 2, 1},
     {"direct-12x32", LINEAR_DIRECT, 8, 12, 4, 8, 1},
     {"direct-16x64", LINEAR_DIRECT, 64, 4, 4, 16, 1},
@@ -115,6 +116,8 @@ bool linear_variant_fits(const struct linear_variant *variant, const vkclip_devi
         (outputs > MOST_OUTPUTS * device->subgroup_width || precision != VKCLIP_PRECISION_FP16 ||
          !device->matrix_rows || variant->tile_rows % device->matrix_rows != 0 ||
          variant->tile_cols % device->matrix_cols != 0))
+        return false;
+    if (variant->method == LINEAR_QUADS && !device->has_quads)
         return false;
     const uint32_t lanes = variant->lanes * (is_matrix ? device->subgroup_width : 1);
     return lanes <= device->workgroup_width &&

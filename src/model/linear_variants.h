@@ -7,6 +7,7 @@
 enum linear_method {
     LINEAR_DIRECT,  // operands straight from memory
     LINEAR_STRIPED, // the same, neighbouring columns in neighbouring lanes
+    LINEAR_QUADS,   // straight from memory, four lanes share what they load
     LINEAR_STAGED,  // through shared memory
     LINEAR_MATRIX,  // on cooperative matrices
     LINEAR_DOT4,    // in int8, four products at once: directly

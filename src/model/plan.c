@@ -170,8 +170,8 @@ static enum group_count group_rows(uint32_t rows)
 
 struct tensor plan_input(struct plan *plan, uint32_t rows, uint32_t cols, bool is_element)
 {
-    struct tensor x = new_tensor(plan, rows, cols,
-                                 is_element ? plan->kernels->element_bytes : sizeof(float));
+    struct tensor x =
+        new_tensor(plan, rows, cols, is_element ? plan->kernels->element_bytes : sizeof(float));
     plan->tensors[x.index].first_step = 0; // it is filled before
     return x;
 }

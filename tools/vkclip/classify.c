@@ -4,97 +4,30 @@
 #include <stdlib.h>
 
 #include "images.h"
-#include "output.h"
+#include "ranking.h"
 #include "report.h"
 #include "session.h"
-
-enum format { FORMAT_TABLE, FORMAT_CSV, FORMAT_JSON };
-static const char *const formats[] = {"table", "csv", "json", NULL};
 
 struct classification {
     struct session_options common;
     struct image_options images;
     struct string_list labels, templates;
     const char *label_file;
-    uint32_t top; // 0: all
-    uint32_t format;
 
     bool has_classes; // no label is given: the model's own
     struct session session;
     char *const *paths;
     float *label_embeddings; // [labels.count, embedding_width]; NULL where has_classes
-    vkclip_score *scores;    // [labels.count]
-    size_t *order;           // [labels.count] labels, best first
-    size_t label_width;      // of the table's first column, in characters
+    struct ranking ranking;
     vkclip_error err;
 };
-
-// What qsort compares by; the program has one thread.
-static const vkclip_score *ordered_scores;
-
-static int compare_scores(const void *a, const void *b)
-{
-    size_t left = *(const size_t *)a, right = *(const size_t *)b;
-    float difference = ordered_scores[right].logit - ordered_scores[left].logit;
-    if (difference != 0.0f)
-        return difference > 0.0f ? 1 : -1;
-    return left < right ? -1 : 1; // qsort is not stable
-}
-
-static void add_json(struct text *text, const struct classification *c, const char *path,
-                     size_t shown)
-{
-    text_add(text, "{\"image\": ");
-    text_add_json(text, path);
-    text_add(text, ", \"labels\": [");
-    for (size_t i = 0; i < shown; i++) {
-        const vkclip_score *score = &c->scores[c->order[i]];
-        text_add(text, i ? ", {\"label\": " : "{\"label\": ");
-        text_add_json(text, c->labels.items[c->order[i]]);
-        text_add(text, ", \"probability\": %.9g, \"logit\": %.9g", (double)score->probability,
-                 (double)score->logit);
-        if (!c->has_classes)
-            text_add(text, ", \"cosine\": %.9g", (double)score->cosine);
-        text_add(text, "}");
-    }
-    text_add(text, "]}\n");
-}
-
-static void add_csv(struct text *text, const struct classification *c, const char *path,
-                    size_t shown)
-{
-    for (size_t i = 0; i < shown; i++) {
-        const vkclip_score *score = &c->scores[c->order[i]];
-        text_add_csv(text, path);
-        text_add(text, ",");
-        text_add_csv(text, c->labels.items[c->order[i]]);
-        text_add(text, ",%.9g,%.9g", (double)score->probability, (double)score->logit);
-        if (!c->has_classes)
-            text_add(text, ",%.9g", (double)score->cosine);
-        text_add(text, "\r\n");
-    }
-}
-
-static void add_table(struct text *text, const struct classification *c, const char *path,
-                      size_t shown)
-{
-    text_add_plain(text, path);
-    text_add(text, "\n");
-    for (size_t i = 0; i < shown; i++) {
-        const vkclip_score *score = &c->scores[c->order[i]];
-        text_add(text, "  ");
-        text_add_padded(text, c->labels.items[c->order[i]], c->label_width);
-        text_add(text, "  %6.2f %%  %7.4f\n", 100.0 * (double)score->probability,
-                 (double)(c->has_classes ? score->logit : score->cosine));
-    }
-}
 
 // row: an embedding, or logits where has_classes.
 static bool score(struct classification *c, const float *row)
 {
-    return c->has_classes ? vkclip_score_classes(c->session.model, row, c->scores, &c->err)
+    return c->has_classes ? vkclip_score_classes(c->session.model, row, c->ranking.scores, &c->err)
                           : vkclip_score_texts(c->session.model, row, c->label_embeddings,
-                                               c->labels.count, c->scores, &c->err);
+                                               c->labels.count, c->ranking.scores, &c->err);
 }
 
 static bool print_image(void *user, size_t index, const float *row, bool is_readable)
@@ -102,28 +35,7 @@ static bool print_image(void *user, size_t index, const float *row, bool is_read
     struct classification *c = user;
     if (!is_readable)
         return true;
-    if (!score(c, row))
-        return false;
-
-    for (size_t i = 0; i < c->labels.count; i++)
-        c->order[i] = i;
-    ordered_scores = c->scores;
-    qsort(c->order, c->labels.count, sizeof *c->order, compare_scores);
-
-    size_t shown = c->top && c->top < c->labels.count ? c->top : c->labels.count;
-    struct text text = {0};
-    switch ((enum format)c->format) {
-    case FORMAT_TABLE:
-        add_table(&text, c, c->paths[index], shown);
-        break;
-    case FORMAT_CSV:
-        add_csv(&text, c, c->paths[index], shown);
-        break;
-    case FORMAT_JSON:
-        add_json(&text, c, c->paths[index], shown);
-        break;
-    }
-    return output_write(&text);
+    return score(c, row) && ranking_write(&c->ranking, c->paths[index]);
 }
 
 static enum exit_status embed_labels(struct classification *c)
@@ -154,15 +66,6 @@ static enum exit_status list_classes(const struct command *command, struct class
     return STATUS_FINE;
 }
 
-static void measure_labels(struct classification *c)
-{
-    for (size_t i = 0; i < c->labels.count; i++) {
-        size_t width = text_width(c->labels.items[i]);
-        if (width > c->label_width && width <= 60) // one endless label does not widen them all
-            c->label_width = width;
-    }
-}
-
 static enum exit_status classify(const struct command *command, struct classification *c,
                                  size_t image_count)
 {
@@ -177,17 +80,14 @@ static enum exit_status classify(const struct command *command, struct classific
     if (status != STATUS_FINE)
         return status;
 
-    measure_labels(c);
-    c->scores = calloc(c->labels.count, sizeof *c->scores);
-    c->order = calloc(c->labels.count, sizeof *c->order);
-    if (!c->scores || !c->order)
+    c->ranking.labels = c->labels.items;
+    c->ranking.count = c->labels.count;
+    c->ranking.has_cosines = !c->has_classes;
+    c->ranking.shows_logits = c->has_classes;
+    if (!ranking_init(&c->ranking))
         return report_out_of_memory();
-    if (c->format == FORMAT_CSV) {
-        struct text head = {0};
-        text_add(&head, "image,label,probability,logit%s\r\n", c->has_classes ? "" : ",cosine");
-        if (!output_write(&head))
-            return STATUS_FINE; // output_finish says why
-    }
+    if (!ranking_write_head(&c->ranking))
+        return STATUS_FINE; // output_finish says why
     status = images_run(&c->session, &c->images, c->paths, image_count,
                         &(struct image_user){print_image, c, c->has_classes});
     return c->err.status == VKCLIP_OK ? status : report_failure(&c->err);
@@ -213,7 +113,8 @@ static enum exit_status check(const struct command *command, struct classificati
 
 static enum exit_status run(const struct command *command, int count, char **arguments)
 {
-    struct classification c = {.paths = arguments, .common.needs = NEEDS_IMAGES};
+    struct classification c = {
+        .paths = arguments, .common.needs = NEEDS_IMAGES, .ranking.kind = "label"};
     const struct option options[] = {
         {.name = "label",
          .letter = 'l',
@@ -230,14 +131,14 @@ static enum exit_status run(const struct command *command, int count, char **arg
          .help = "sentence around {}, the label, else before it; several are averaged"},
         {.name = "top",
          .argument = "K",
-         .number = &c.top,
+         .number = &c.ranking.top,
          .least = 1,
          .most = UINT32_MAX,
          .help = "print the K best labels of each image only"},
         {.name = "format",
          .argument = "FORMAT",
-         .number = &c.format,
-         .choices = formats,
+         .number = &c.ranking.format,
+         .choices = ranking_formats,
          .help = "table, csv or json (one object a line)"},
         IMAGE_OPTIONS(c.images),
         SESSION_ENGINE_OPTIONS(c.common),
@@ -248,8 +149,7 @@ static enum exit_status run(const struct command *command, int count, char **arg
         if (status == STATUS_FINE)
             status = classify(command, &c, (size_t)count);
     }
-    free(c.order);
-    free(c.scores);
+    ranking_finish(&c.ranking);
     free(c.label_embeddings);
     session_close(&c.session);
     string_list_finish(&c.templates);

@@ -9,41 +9,7 @@
 
 #include "model_path.h"
 #include "report.h"
-
-// A thousand rows of 1,024 numbers as text are 12 MB.
-#define MOST_BYTES ((size_t)64 << 20)
-
-static char *read_all(const char *path, size_t *byte_count, vkclip_error *err)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        report_fill(err, VKCLIP_ERROR_FILE, "%s: %s", path, strerror(errno));
-        return NULL;
-    }
-    size_t capacity = 65536;
-    char *bytes = malloc(capacity);
-    *byte_count = 0;
-    while (bytes) {
-        *byte_count += fread(bytes + *byte_count, 1, capacity - *byte_count, file);
-        if (*byte_count < capacity || capacity >= MOST_BYTES)
-            break;
-        capacity *= 2;
-        char *larger = realloc(bytes, capacity);
-        if (!larger)
-            free(bytes);
-        bytes = larger;
-    }
-    bool is_whole = bytes && *byte_count < capacity && !ferror(file);
-    if (!bytes)
-        report_fill(err, VKCLIP_ERROR_MEMORY, "%s: no memory to read it", path);
-    else if (!is_whole)
-        report_fill(err, VKCLIP_ERROR_FILE, "%s: %s", path,
-                    ferror(file) ? "cannot be read" : "is larger than 64 MiB");
-    fclose(file);
-    if (!is_whole)
-        free(bytes);
-    return is_whole ? bytes : NULL;
-}
+#include "whole_file.h"
 
 static bool read_row(const cJSON *row, size_t width, float *out)
 {
@@ -118,7 +84,7 @@ bool golden_file_open(struct golden_file *golden, const char *path, size_t embed
     static const char *const texts[] = {"texts", "text_embeddings"};
     size_t byte_count;
     *golden = (struct golden_file){0};
-    char *bytes = read_all(path, &byte_count, err);
+    char *bytes = whole_file_read(path, &byte_count, err);
     if (!bytes)
         return false;
     golden->json = cJSON_ParseWithLength(bytes, byte_count);

@@ -5,12 +5,14 @@
 #include "options.h"
 #include "output.h"
 #include "report.h"
+#include "solver.h"
 #include "text.h"
 
 static const struct command *const commands[] = {
-    &classify_command,   &embed_image_command, &embed_text_command, &tokenize_command,
-    &preprocess_command, &devices_command,     &verify_command,     &tune_command,
-    &info_command,       &bench_command,
+    &classify_command, &embed_image_command,   &embed_text_command, &index_merge_command,
+    &index_command,    &tokenize_command,      &preprocess_command, &devices_command,
+    &verify_command,   &tune_command,          &info_command,       &bench_command,
+    &ask_command,      &eval_classify_command, &eval_probe_command,
 };
 
 static enum exit_status print_help(void)
@@ -20,7 +22,7 @@ static enum exit_status print_help(void)
                     "Runs BiomedCLIP, and models of its layout, on any Vulkan device.\n\n"
                     "commands:\n");
     for (size_t i = 0; i < COUNT(commands); i++)
-        text_add(&help, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
+        text_add(&help, "  %-14s %s\n", commands[i]->name, commands[i]->summary);
     text_add(&help, "\n'vkclip COMMAND --help' tells more; 'vkclip --version' prints the version.\n"
                     "\n"
                     "exit status: 0 fine, 1 some input failed or an output could not be written,\n"
@@ -32,6 +34,8 @@ static enum exit_status print_help(void)
                     "      -l 'pink spindle cells' tools/demo/images/*\n");
     text_add(&help, "\nThis build %s DICOM files.\n",
              vkclip_reads_dicom() ? "reads" : "was made without DCMTK and does not read");
+    text_add(&help, "It %s linear probes ('eval probe').\n",
+             solver_is_built() ? "learns" : "was made without NLopt and does not learn");
     output_write(&help);
     return STATUS_FINE;
 }
@@ -60,6 +64,16 @@ static enum exit_status refuse(const char *problem, const char *word)
     return STATUS_USAGE;
 }
 
+// What to say of the first of two words where the second is missing or wrong, or NULL.
+static const char *find_following(const char *word)
+{
+    if (strcmp(word, "embed") == 0)
+        return "'embed' is followed by 'image' or 'text'";
+    if (strcmp(word, "eval") == 0)
+        return "'eval' is followed by 'classify', 'retrieval' or 'probe'";
+    return NULL;
+}
+
 static enum exit_status run(int count, char **arguments)
 {
     if (count == 0)
@@ -73,10 +87,11 @@ static enum exit_status run(int count, char **arguments)
     const struct command *command = find_command(count, arguments, &word_count);
     if (command)
         return command->run(command, count - word_count, arguments + word_count);
-    if (strcmp(arguments[0], "embed") == 0) {
+    const char *following = find_following(arguments[0]);
+    if (following) {
         if (count > 1 && (strcmp(arguments[1], "--help") == 0 || strcmp(arguments[1], "-h") == 0))
             return print_help();
-        return refuse("'embed' is followed by 'image' or 'text'", "");
+        return refuse(following, "");
     }
     return refuse("unknown command '", arguments[0]);
 }

@@ -25,6 +25,15 @@ enum exit_status options_refuse(const struct command *command, const char *forma
     return STATUS_USAGE;
 }
 
+// A letter is the first option's that has it: 'ask' has another use for -q.
+static bool is_letter_taken(const struct option *options, const struct option *option)
+{
+    for (; options < option; options++)
+        if (options->letter == option->letter)
+            return true;
+    return false;
+}
+
 static enum exit_status print_help(const struct command *command, const struct option *options,
                                    size_t option_count)
 {
@@ -38,7 +47,8 @@ static enum exit_status print_help(const struct command *command, const struct o
         char name[64];
         snprintf(name, sizeof name, "--%s %s", option->name,
                  option->argument ? option->argument : "");
-        text_add(&help, "  %3s %-21s %s\n", option->letter ? letter : "", name, option->help);
+        bool has_letter = option->letter && !is_letter_taken(options, option);
+        text_add(&help, "  %3s %-21s %s\n", has_letter ? letter : "", name, option->help);
     }
     if (command->notes)
         text_add(&help, "\n%s", command->notes);

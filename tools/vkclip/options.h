@@ -26,7 +26,7 @@ bool string_list_read(struct string_list *list, const char *path);
 // list may be given more than once.
 struct option {
     const char *name;     // without the dashes
-    char letter;          // 0: none
+    char letter;          // 0: none; the first option's where two have the same
     const char *argument; // what help calls the value; NULL for a flag
     const char *help;     // one line
     bool *flag;

@@ -1,0 +1,15 @@
+# NLopt, for 'vkclip eval probe', where it is. Debian's is LGPL for its L-BFGS, and linked as a shared
+# library; without it solver_none.c says so.
+option(VKCLIP_NLOPT "Learn linear probes, where NLopt is found" ON)
+if(VKCLIP_NLOPT)
+    pkg_check_modules(NLOPT IMPORTED_TARGET nlopt)
+endif()
+if(VKCLIP_NLOPT AND NLOPT_FOUND)
+    set(nlopt_dependencies PkgConfig::NLOPT)
+    set(nlopt_unwanted "/solver_none[.]c$")
+    message(STATUS "Linear probes: learned by NLopt")
+else()
+    set(nlopt_dependencies)
+    set(nlopt_unwanted "/solver_nlopt[.]c$")
+    message(STATUS "Linear probes: left out, NLopt is missing or not wanted")
+endif()
