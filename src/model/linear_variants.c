@@ -98,6 +98,16 @@ bool linear_variant_fits(const struct linear_variant *variant, const vkclip_devi
                device->shared_memory_bytes;
 }
 
+bool linear_variant_suits(const struct linear_variant *variant, const vkclip_device_facts *device,
+                          vkclip_precision precision)
+{
+    if (!linear_variant_fits(variant, device, precision))
+        return false;
+    if (device->kind == VKCLIP_DEVICE_SOFTWARE)
+        return variant->method != LINEAR_STAGED && variant->parts == 1;
+    return variant->lanes > 16 || variant->method == LINEAR_MATRIX;
+}
+
 const struct linear_variant *linear_variant_find(const char *name)
 {
     for (uint32_t i = 0; i < linear_variant_count; i++)
