@@ -95,7 +95,9 @@ typedef struct vkclip_device_facts {
     uint32_t matrix_rows, matrix_cols, matrix_depth; // cooperative, fp16 to fp32; 0: none
     bool has_fp16_storage;
     bool has_fp16_arithmetic;
-    bool has_dot4; // products of four 8-bit integers
+    bool has_dot4;      // products of four 8-bit integers
+    bool has_fast_dot4; // and the driver says that they are faster than one by one
+    bool has_quads;     // four neighbouring lanes can tell each other their values
     bool has_timestamps;
     bool is_usable;
     bool is_default;    // what an engine without a device choice takes
@@ -273,6 +275,7 @@ typedef enum vkclip_precision {
     VKCLIP_PRECISION_DEFAULT, // fp32 on software drivers, fp16 on GPUs that store it
     VKCLIP_PRECISION_FP32,
     VKCLIP_PRECISION_FP16, // weights and matmul inputs stored as fp16, arithmetic in fp32
+    VKCLIP_PRECISION_INT8, // matrix products of 8-bit integers; all else in fp32
 } vkclip_precision;
 
 typedef struct vkclip_engine_params {
@@ -295,7 +298,10 @@ typedef struct vkclip_engine_facts {
     // Where the seconds of vkclip_engine_create went.
     double device_s;    // opening the device
     double pipelines_s; // compiling kernels, or loading what the cache has of them
-    double weights_s;   // reading, converting and uploading, which overlap
+    double weights_s;   // memory for weights, then reading, converting and uploading them:
+    double read_s;      // the file; threads read and convert at once, and what both take together
+    double convert_s;   // is shared out as the threads' own seconds are
+    double upload_s;    // waiting for room on the device and for the last copies
     double plan_s;      // memory for activations, and recording both towers
 } vkclip_engine_facts;
 
@@ -449,8 +455,16 @@ VKCLIP_API bool vkclip_score_classes(const vkclip_model *model, const float *log
 // Thread safety: safe.
 VKCLIP_API double vkclip_clock_seconds(void);
 
+// What a kernel multiplies with, whatever it stores.
+typedef enum vkclip_arithmetic {
+    VKCLIP_ARITHMETIC_FP32,
+    VKCLIP_ARITHMETIC_MATRIX, // cooperative matrices, fp16 products added in fp32
+    VKCLIP_ARITHMETIC_DOT4,   // products of four 8-bit integers
+} vkclip_arithmetic;
+
 typedef struct vkclip_kernel_time {
     char kernel[32];
+    vkclip_arithmetic arithmetic; // of the variants in use
     uint32_t calls;
     double milliseconds; // of the device, all calls together
     double gflop;        // multiplications and additions of matrix products, all calls together
@@ -461,7 +475,7 @@ typedef struct vkclip_kernel_time {
 // Fails with VKCLIP_ERROR_DEVICE when the device has no timestamps.
 VKCLIP_API bool vkclip_profile_begin(vkclip_engine *engine, vkclip_error *err);
 
-// Stops timing and reports the sums since vkclip_profile_begin, one row a kernel.
+// Stops timing and reports the sums since vkclip_profile_begin, one row a kernel and arithmetic.
 //
 //   rows    [capacity]; 16 is always enough
 //   count   rows written
@@ -470,11 +484,12 @@ VKCLIP_API bool vkclip_profile_end(vkclip_engine *engine, vkclip_kernel_time *ro
 
 // What the device of an engine can do at most, measured by kernels that do nothing else.
 typedef struct vkclip_roof {
-    double fp32_gflops; // fused multiplications and additions, two each
-    double fp16_gflops; // the same in fp16; 0: the device has none
-    double dot4_gops;   // products and sums of 8-bit integers; 0: the device has none
-    double read_gbs;    // of memory
-    double copy_gbs;    // from buffer to buffer, bytes read and bytes written
+    double fp32_gflops;   // fused multiplications and additions, two each
+    double fp16_gflops;   // the same in fp16; 0: the device has none
+    double matrix_gflops; // products and sums of cooperative matrices, fp16 added in fp32; 0: none
+    double dot4_gops;     // products and sums of 8-bit integers; 0: the device has none
+    double read_gbs;      // of memory
+    double copy_gbs;      // from buffer to buffer, bytes read and bytes written
 } vkclip_roof;
 
 // Measures it; takes a tenth of a second, and 256 MiB of the device's memory or what there is.

@@ -10,11 +10,7 @@
 #extension GL_EXT_spirv_intrinsics : require
 #extension GL_GOOGLE_include_directive : require
 #include "shared/kernel_args.h"
-
-// glslang has no word for it before 2025. OpSDotKHR of SPV_KHR_integer_dot_product; its capabilities
-// are DotProductInput4x8BitPackedKHR and DotProductKHR, its format PackedVectorFormat4x8BitKHR.
-spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6018, 6019],
-                  id = 4450) int dot4(int x, int y, spirv_literal int format);
+#include "shared/dot4.glsl"
 
 layout(local_size_x_id = SPEC_WORKGROUP_WIDTH) in;
 

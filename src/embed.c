@@ -48,7 +48,7 @@ static bool check_row(const vkclip_engine *engine, const float *row, uint32_t co
         squares += (double)row[i] * (double)row[i];
     if (!isfinite(squares))
         return fail(err, VKCLIP_ERROR_NUMBERS, "an embedding is not finite%s",
-                    engine->facts.precision == VKCLIP_PRECISION_FP16 ? ": try fp32" : "");
+                    engine->facts.precision == VKCLIP_PRECISION_FP32 ? "" : ": try fp32");
     if (is_unit && squares != 0.0 && fabs(squares - 1.0) > 1e-4)
         return fail(err, VKCLIP_ERROR_NUMBERS,
                     "%s computes wrongly: an embedding has length %g, not 1",

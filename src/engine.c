@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/precision.h"
 #include "model/tuning.h"
 
 // How much one submit may compute, by kind of device, so that it stays well under 250 ms on a
@@ -122,13 +123,12 @@ static void choose_text_limits(vkclip_engine *engine, uint32_t fraction)
 static bool check_mark(const vkclip_engine *engine, const char *directory, vkclip_error *err)
 {
     char reason[400];
-    bool is_half = engine->facts.precision == VKCLIP_PRECISION_FP16;
     if (!directory || !gpu_note_read(engine->gpu, directory, engine->facts.precision,
                                      GPU_NOTE_FAILED, reason, sizeof reason))
         return true;
     return fail(err, VKCLIP_ERROR_DEVICE,
                 "%s failed 'vkclip verify' in %s: passing it lifts this, --force overrides it (%s)",
-                engine->facts.device.name, is_half ? "fp16" : "fp32", reason);
+                engine->facts.device.name, precision_name(engine->facts.precision), reason);
 }
 
 static bool open_device(vkclip_engine *engine, const vkclip_engine_params *params,
@@ -216,7 +216,7 @@ static bool upload_weights(vkclip_engine *engine, vkclip_error *err)
     const double start = vkclip_clock_seconds();
     struct loader loader;
     const vkclip_model *model = engine->model;
-    if (!loader_init(&loader, &model->weights, engine->kernels.element_bytes, &engine->log, err))
+    if (!loader_init(&loader, &model->weights, engine->facts.precision, &engine->log, err))
         return false;
     model_load(model, &engine->vit, &engine->text, &loader); // counts bytes; was checked before
 
@@ -232,6 +232,9 @@ static bool upload_weights(vkclip_engine *engine, vkclip_error *err)
     bool is_done = loader_end_upload(&loader, &reason);
     if (!is_done)
         explain_memory(engine, "the weights", need_bytes, &reason, err);
+    engine->facts.read_s = loader.times.read_s;
+    engine->facts.convert_s = loader.times.convert_s;
+    engine->facts.upload_s = loader.times.upload_s;
     loader_finish(&loader);
     engine->facts.weights_bytes = engine->weights.size_bytes;
     engine->facts.weights_s = vkclip_clock_seconds() - start;
@@ -492,12 +495,13 @@ bool vkclip_profile_end(vkclip_engine *engine, vkclip_kernel_time *rows, uint32_
     for (int i = 0; i < KERNEL_COUNT; i++) {
         const vkclip_kernel_time *time = &engine->times[i];
         uint32_t row = 0;
-        while (row < *count && strcmp(rows[row].kernel, kernel_name((enum kernel)i)) != 0)
+        while (row < *count && (strcmp(rows[row].kernel, kernel_name((enum kernel)i)) != 0 ||
+                                rows[row].arithmetic != time->arithmetic))
             row++;
         if (time->calls == 0 || row == capacity)
             continue;
         if (row == *count) {
-            rows[row] = (vkclip_kernel_time){0};
+            rows[row] = (vkclip_kernel_time){.arithmetic = time->arithmetic};
             snprintf(rows[row].kernel, sizeof rows[row].kernel, "%s", kernel_name((enum kernel)i));
             (*count)++;
         }

@@ -293,7 +293,7 @@ bool model_check_weights(vkclip_model *model, const vkclip_log *log, vkclip_erro
 
     struct loader loader;
     float logit_scale = 0.0f;
-    if (!loader_init(&loader, &model->weights, sizeof(float), log, err))
+    if (!loader_init(&loader, &model->weights, VKCLIP_PRECISION_FP32, log, err))
         return false;
     model_load(model, &model->vit, &model->text, &loader);
     load_scale(model, &loader, log, &logit_scale);

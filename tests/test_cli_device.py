@@ -339,18 +339,27 @@ def is_sound_bench(result):
     parts = ("open_s", "device_s", "pipelines_s", "weights_s", "plan_s", "first_run_s")
     assert all(first[part] > 0 for part in parts)
     assert abs(sum(first[part] for part in parts) - first["total_s"]) < 1e-6
+    weights = first["weights"]
+    assert all(weights[part] > 0 for part in ("read_s", "convert_s", "upload_s"))
+    assert sum(weights.values()) <= first["weights_s"] + 1e-9
     assert all(is_sound_row(row) for row in result["measurements"])
     roof = result["roof"]
     assert roof["fp32_gflop_per_s"] > 0 and (roof["fp16_gflop_per_s"] > 0) == device["fp16_arithmetic"]
     assert (roof["dot4_gop_per_s"] > 0) == device["dot4"]
+    assert (roof["matrix_gflop_per_s"] > 0) == (device["matrix"] != [0, 0, 0])
     memory = max(roof["read_gigabytes_per_s"], roof["copy_gigabytes_per_s"])
     for tower in ("image_kernels", "text_kernels"):
         kernels = result[tower]["kernels"]
         assert bool(kernels) == device["timestamps"]
         assert not kernels or sum(k["gflop"] for k in kernels) > 0
         for k in kernels:
-            want = max(k["gflop_per_s"] / roof["fp32_gflop_per_s"], k["gigabytes_per_s"] / memory)
-            assert abs(k["roof_fraction"] - want) < 1e-6 and k["gigabytes"] > 0
+            for of in ("matrix", "dot4"):
+                assert (k["arithmetic"] == of) == (f"{k['kernel']} {of}-" in result["variants"])
+            rate = "_gop_per_s" if k["arithmetic"] == "dot4" else "_gflop_per_s"
+            near = {"memory": k["gigabytes_per_s"] / memory,
+                    k["arithmetic"]: k["gflop_per_s"] / roof[k["arithmetic"] + rate]}
+            assert abs(k["roof_fraction"] - max(near.values())) < 1e-6 and k["gigabytes"] > 0
+            assert abs(near[k["roof"]] - k["roof_fraction"]) < 1e-6
             assert abs(k["gflop_per_s"] * k["milliseconds"] * 1e-3 - k["gflop"]) < 1e-6 * (1 + k["gflop"])
     return True
 

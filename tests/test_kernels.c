@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/precision.h"
 #include "verify/cases.h"
 
 static struct gpu *gpu;
@@ -20,6 +21,9 @@ static const struct variant {
     {"fp16, software tiles", VKCLIP_PRECISION_FP16, TILES_SOFTWARE},
     {"fp16, hardware tiles", VKCLIP_PRECISION_FP16, TILES_HARDWARE},
     {"fp16, small tiles", VKCLIP_PRECISION_FP16, TILES_SMALL},
+    {"int8, software tiles", VKCLIP_PRECISION_INT8, TILES_SOFTWARE},
+    {"int8, hardware tiles", VKCLIP_PRECISION_INT8, TILES_HARDWARE},
+    {"int8, small tiles", VKCLIP_PRECISION_INT8, TILES_SMALL},
 };
 
 struct count {
@@ -62,12 +66,13 @@ static void run(const struct variant *variant, uint32_t head_dim, enum case_grou
     assert_int_equal(count.failed, 0);
 }
 
-static const vkclip_precision precisions[] = {VKCLIP_PRECISION_FP32, VKCLIP_PRECISION_FP16};
+static const vkclip_precision precisions[] = {VKCLIP_PRECISION_FP32, VKCLIP_PRECISION_FP16,
+                                              VKCLIP_PRECISION_INT8};
 
 static bool can_compute(const struct linear_variant *variant, vkclip_precision precision)
 {
     const vkclip_device_facts *device = gpu_get_facts(gpu);
-    return (precision == VKCLIP_PRECISION_FP32 || device->has_fp16_storage) &&
+    return (precision != VKCLIP_PRECISION_FP16 || device->has_fp16_storage) &&
            linear_variant_fits(variant, device, precision);
 }
 
@@ -120,15 +125,16 @@ static void linear_matches_reference_at_the_models_depth(void **state)
 static void every_variant_of_linear_matches_reference(void **state)
 {
     (void)state;
-    for (uint32_t i = 0; i < 2 * linear_variant_count; i++) {
-        const struct linear_variant *variant = &linear_variants[i / 2];
-        if (!can_compute(variant, precisions[i % 2]))
+    for (uint32_t i = 0; i < COUNT(precisions) * linear_variant_count; i++) {
+        const struct linear_variant *variant = &linear_variants[i / COUNT(precisions)];
+        const vkclip_precision precision = precisions[i % COUNT(precisions)];
+        if (!can_compute(variant, precision))
             continue;
         struct count count = {0};
         struct rig rig;
         vkclip_error err;
-        printf("%s, %s:\n", variant->name, i % 2 ? "fp16" : "fp32");
-        begin_with(&rig, variant, precisions[i % 2], (struct rig_report){count_result, &count});
+        printf("%s, %s:\n", variant->name, precision_name(precision));
+        begin_with(&rig, variant, precision, (struct rig_report){count_result, &count});
         bool is_run = cases_run(&rig, CASES_LINEAR_SIZES, &err) &&
                       cases_run(&rig, CASES_LINEAR_ENDINGS, &err) &&
                       cases_run(&rig, CASES_LINEAR_DEPTH, &err);
@@ -205,6 +211,14 @@ static void gelu_and_quick_gelu_match_reference(void **state)
 {
     (void)state;
     run_every_variant(CASES_GELU);
+}
+
+static void quantize_matches_reference(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(variants); i++)
+        if (variants[i].precision == VKCLIP_PRECISION_INT8)
+            run(&variants[i], 64, CASES_QUANTIZE);
 }
 
 static void layernorm_matches_reference(void **state)
@@ -314,6 +328,7 @@ int main(void)
         cmocka_unit_test(every_variant_of_linear_matches_reference),
         cmocka_unit_test(variants_of_a_family_give_the_same_bits),
         cmocka_unit_test(gelu_and_quick_gelu_match_reference),
+        cmocka_unit_test(quantize_matches_reference),
         cmocka_unit_test(layernorm_matches_reference),
         cmocka_unit_test(normalize_matches_reference),
         cmocka_unit_test(attention_matches_reference_on_ragged_lengths),

@@ -74,7 +74,9 @@ static void cargo_open(struct cargo *cargo, struct gpu *gpu, uint32_t rows, uint
     for (uint64_t i = 0; i < count; i++) // both signs, subnormal halves among them
         values[i] = (float)((int64_t)(i * 2654435761u % 20011) - 10005) * 3e-6f;
     open_tensor(cargo, &tensor);
-    assert_true(loader_init(&cargo->loader, &cargo->weights, element_bytes, NULL, &err));
+    assert_true(loader_init(&cargo->loader, &cargo->weights,
+                            element_bytes == 2 ? VKCLIP_PRECISION_FP16 : VKCLIP_PRECISION_FP32,
+                            NULL, &err));
 
     const uint64_t size_bytes = padded * element_bytes;
     struct gpu_buffer *buffer = gpu_buffer_create(gpu, size_bytes, GPU_MEMORY_DEVICE, &err);

@@ -30,13 +30,14 @@
 #define SPEC_FRAGMENTS_ACROSS 5
 #define SPEC_SUBGROUPS        6 // linear_matrix: subgroups in a workgroup
 #define SPEC_SUBGROUPS_ACROSS 7 // and side by side
-#define SPEC_LANES_PER_ROW    1 // layernorm, normalize: lanes that share a row, a power of two
+#define SPEC_LANES_PER_ROW    1 // layernorm and its like: lanes that share a row, a power of two
 #define SPEC_HEAD_DIM         1 // attention: columns of a head, a multiple of 4
 #define SPEC_IS_CAUSAL        2 // attention: a query sees the keys up to its own
 #define SPEC_LANES_SHARING    3 // attention: lanes that share four queries
 #define SPEC_BLOCK_KEYS       4 // attention: keys at a time, so many for each of these lanes
 
-// Linear weights [out, in] are stored in panels of this many outputs: panel, input, output.
+// Linear weights [out, in] are stored in panels of this many outputs: panel, input, output. In int8
+// a word holds four inputs, and the words of a panel are followed by a scale an output.
 #define PANEL_COLS 32
 
 // What linear ends with.
@@ -90,6 +91,11 @@ struct layernorm_args {
     U32 replaces; // y goes back to x as well
 };
 
+struct quantize_args {
+    U32 rows; // ROWS_...
+    U32 cols;
+};
+
 struct attention_args {
     U32 width; // columns of q, of k and of v; a row of qkv is all three
 };
@@ -136,6 +142,7 @@ static_assert(sizeof(struct attention_tile) == 20, "C and GLSL disagree");
 static_assert(sizeof(struct token) == 8, "C and GLSL disagree");
 static_assert(sizeof(struct linear_args) == 36, "C and GLSL disagree");
 static_assert(sizeof(struct layernorm_args) == 16, "C and GLSL disagree");
+static_assert(sizeof(struct quantize_args) == 8, "C and GLSL disagree");
 static_assert(sizeof(struct attention_args) == 4, "C and GLSL disagree");
 static_assert(sizeof(struct patchify_args) == 40, "C and GLSL disagree");
 static_assert(sizeof(struct embed_tokens_args) == 12, "C and GLSL disagree");

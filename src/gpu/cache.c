@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/disk.h"
+#include "base/precision.h"
 
 #define MAX_CACHE_BYTES (64u << 20)
 
@@ -178,8 +179,7 @@ static void note_path(const struct gpu *gpu, const char *directory, vkclip_preci
         [GPU_NOTE_STRUCK] = "struck",
     };
     char what[32];
-    snprintf(what, sizeof what, "%s-%s", kinds[kind],
-             precision == VKCLIP_PRECISION_FP16 ? "fp16" : "fp32");
+    snprintf(what, sizeof what, "%s-%s", kinds[kind], precision_name(precision));
     key_path(gpu, directory, what, path, path_bytes);
 }
 

@@ -227,6 +227,15 @@ static void read_arithmetic(VkPhysicalDevice device, vkclip_device_facts *facts)
     vkGetPhysicalDeviceFeatures2(device, &features);
     facts->has_fp16_arithmetic = float16.shaderFloat16;
     facts->has_dot4 = dot.shaderIntegerDotProduct;
+    VkPhysicalDeviceShaderIntegerDotProductProperties speed = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES,
+    };
+    vkGetPhysicalDeviceProperties2(device,
+                                   &(VkPhysicalDeviceProperties2){
+                                       .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+                                       .pNext = facts->has_dot4 ? &speed : NULL,
+                                   });
+    facts->has_fast_dot4 = speed.integerDotProduct4x8BitPackedSignedAccelerated;
 }
 
 // Fills what only Vulkan 1.1 structures tell.
@@ -246,6 +255,8 @@ static void read_extended_facts(VkPhysicalDevice device, uint32_t api_version,
     };
     vkGetPhysicalDeviceProperties2(device, &properties);
     facts->subgroup_width = subgroup.subgroupSize;
+    facts->has_quads = subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT &&
+                       subgroup.supportedOperations & VK_SUBGROUP_FEATURE_QUAD_BIT;
     if (driver.driverName[0])
         snprintf(facts->driver, sizeof facts->driver, "%s %s", driver.driverName,
                  driver.driverInfo);

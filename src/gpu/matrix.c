@@ -19,8 +19,11 @@ void *matrix_enable(struct matrix_features *features, const vkclip_device_facts 
                           .pNext = &features->memory_model,
                           .subgroupSizeControl = VK_TRUE,
                           .computeFullSubgroups = VK_TRUE},
+        .maintenance4 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES,
+                         .pNext = &features->subgroup_size,
+                         .maintenance4 = VK_TRUE},
         .matrix = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
-                   .pNext = &features->subgroup_size,
+                   .pNext = &features->maintenance4,
                    .cooperativeMatrix = VK_TRUE},
     };
     return &features->matrix;
@@ -35,16 +38,21 @@ static bool has_features(VkPhysicalDevice device)
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
         .pNext = &memory_model,
     };
+    VkPhysicalDeviceMaintenance4Features maintenance4 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES,
+        .pNext = &subgroup_size,
+    };
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
-        .pNext = &subgroup_size,
+        .pNext = &maintenance4,
     };
     vkGetPhysicalDeviceFeatures2(device, &(VkPhysicalDeviceFeatures2){
                                              .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
                                              .pNext = &matrix,
                                          });
-    return matrix.cooperativeMatrix && memory_model.vulkanMemoryModel &&
-           subgroup_size.subgroupSizeControl && subgroup_size.computeFullSubgroups;
+    return matrix.cooperativeMatrix && maintenance4.maintenance4 &&
+           memory_model.vulkanMemoryModel && subgroup_size.subgroupSizeControl &&
+           subgroup_size.computeFullSubgroups;
 }
 
 // In compute shaders, with subgroups of the width the device names as its own: because it has no

@@ -21,6 +21,7 @@ bool matrix_has_one_width(VkPhysicalDevice device);
 struct matrix_features {
     VkPhysicalDeviceVulkanMemoryModelFeatures memory_model;
     VkPhysicalDeviceSubgroupSizeControlFeatures subgroup_size;
+    VkPhysicalDeviceMaintenance4Features maintenance4; // widths of workgroups that are constants
 #ifdef VKCLIP_HAS_MATRIX
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix;
 #endif

@@ -35,6 +35,15 @@ static const uint32_t linear_f16[] = {
 static const uint32_t linear_f16_f32[] = {
 #include "linear_f16_f32.spv.inc"
 };
+static const uint32_t linear_int8[] = {
+#include "linear_int8.spv.inc"
+};
+static const uint32_t linear_int8_dot4[] = {
+#include "linear_int8_dot4.spv.inc"
+};
+static const uint32_t quantize[] = {
+#include "quantize.spv.inc"
+};
 static const uint32_t linear_striped_f32[] = {
 #include "linear_striped_f32.spv.inc"
 };
@@ -43,6 +52,15 @@ static const uint32_t linear_striped_f16[] = {
 };
 static const uint32_t linear_striped_f16_f32[] = {
 #include "linear_striped_f16_f32.spv.inc"
+};
+static const uint32_t linear_quads_f32[] = {
+#include "linear_quads_f32.spv.inc"
+};
+static const uint32_t linear_quads_f16[] = {
+#include "linear_quads_f16.spv.inc"
+};
+static const uint32_t linear_quads_f16_f32[] = {
+#include "linear_quads_f16_f32.spv.inc"
 };
 #ifdef VKCLIP_HAS_MATRIX
 static const uint32_t linear_matrix_f16[] = {
@@ -77,10 +95,15 @@ struct linear_sources {
     struct spirv f32, f16, f16_f32;
 };
 
+static const struct spirv int8_source = {SPIRV(linear_int8)};
+static const struct spirv int8_dot4_source = {SPIRV(linear_int8_dot4)};
+
 static const struct linear_sources linear_sources = {
     {SPIRV(linear_f32)}, {SPIRV(linear_f16)}, {SPIRV(linear_f16_f32)}};
 static const struct linear_sources striped_sources = {
     {SPIRV(linear_striped_f32)}, {SPIRV(linear_striped_f16)}, {SPIRV(linear_striped_f16_f32)}};
+static const struct linear_sources quads_sources = {
+    {SPIRV(linear_quads_f32)}, {SPIRV(linear_quads_f16)}, {SPIRV(linear_quads_f16_f32)}};
 static const struct linear_sources matrix_sources = {
     .f32 = {NULL, 0},
 #ifdef VKCLIP_HAS_MATRIX // else no device is said to have matrices
@@ -96,6 +119,7 @@ static const struct {
     [KERNEL_PATCHIFY] = {"patchify", {SPIRV(patchify_f32)}, {SPIRV(patchify_f16)}},
     [KERNEL_EMBED_TOKENS] = {"embed_tokens", {SPIRV(embed_tokens_f32)}, {SPIRV(embed_tokens_f16)}},
     [KERNEL_LAYERNORM] = {"layernorm", {SPIRV(layernorm_f32)}, {SPIRV(layernorm_f16)}},
+    [KERNEL_QUANTIZE] = {"quantize", {SPIRV(quantize)}, {SPIRV(quantize)}},
     [KERNEL_ATTENTION] = {"attention", {SPIRV(attention_f32)}, {SPIRV(attention_f16)}},
     [KERNEL_ATTENTION_CAUSAL] = {"attention", {SPIRV(attention_f32)}, {SPIRV(attention_f16)}},
     [KERNEL_MEAN] = {"mean", {SPIRV(mean_f32)}, {SPIRV(mean_f32)}},
@@ -111,6 +135,7 @@ struct attention_shape {
 // guarantees.
 struct device_shapes {
     const char *linear[LINEAR_CLASSES]; // names of variants
+    const char *dot4[LINEAR_CLASSES];   // the same in int8, where dot4 is fast
     uint32_t row_width;                 // workgroup of layernorm and normalize
     uint32_t lanes_per_row;
     struct attention_shape attention;
@@ -134,6 +159,7 @@ static const struct device_shapes device_shapes[TILES_COUNT] = {
     [TILES_SOFTWARE] =
         {
             .linear = {"direct-12x32", "direct-48x32", "direct-48x32"},
+            .dot4 = {"direct-12x32", "direct-48x32", "direct-48x32"},
             .row_width = 8,
             .lanes_per_row = 1,
             .attention = {8, 1, 1},
@@ -142,6 +168,7 @@ static const struct device_shapes device_shapes[TILES_COUNT] = {
     [TILES_HARDWARE] =
         {
             .linear = {"direct-16x64", "staged-64x64", "staged-64x64"},
+            .dot4 = {"dot4-16x64", "dot4-staged-64x64", "dot4-staged-64x64"},
             .row_width = 64,
             .lanes_per_row = 64,
             .attention = {64, 16, 32},
@@ -150,6 +177,7 @@ static const struct device_shapes device_shapes[TILES_COUNT] = {
     [TILES_SMALL] =
         {
             .linear = {"direct-16x64", "direct-16x64", "direct-16x64"},
+            .dot4 = {"dot4-16x64", "dot4-16x64", "dot4-16x64"},
             .row_width = 64,
             .lanes_per_row = 64,
             .attention = {64, 16, 16},
@@ -172,18 +200,22 @@ const char *kernel_name(enum kernel kernel)
     return is_linear ? "linear" : sources[kernel].name;
 }
 
-struct kernels_choice kernels_default_choice(enum kernels_tiles tiles)
+struct kernels_choice kernels_default_choice(enum kernels_tiles tiles, vkclip_precision precision,
+                                             const vkclip_device_facts *device)
 {
+    const struct device_shapes *shapes = &device_shapes[tiles];
+    const bool is_dot4 = precision == VKCLIP_PRECISION_INT8 && device->has_fast_dot4;
     struct kernels_choice choice;
     for (int i = 0; i < LINEAR_CLASSES; i++)
         choice.linear[i] = choice.linear_f32[i] =
-            linear_variant_find(device_shapes[tiles].linear[i]);
+            linear_variant_find(is_dot4 ? shapes->dot4[i] : shapes->linear[i]);
     return choice;
 }
 
 void kernels_linear_mark(char mark[KERNELS_MARK_BYTES])
 {
-    const struct linear_sources *const all[] = {&linear_sources, &striped_sources, &matrix_sources};
+    const struct linear_sources *const all[] = {&linear_sources, &striped_sources, &quads_sources,
+                                                &matrix_sources};
     struct sha256 sha;
     char hex[SHA256_HEX_BYTES];
     sha256_init(&sha);
@@ -194,6 +226,8 @@ void kernels_linear_mark(char mark[KERNELS_MARK_BYTES])
                                                  : &all[i]->f16_f32;
             sha256_add(&sha, spirv->words, spirv->byte_count);
         }
+    sha256_add(&sha, int8_source.words, int8_source.byte_count);
+    sha256_add(&sha, int8_dot4_source.words, int8_dot4_source.byte_count);
     sha256_finish(&sha, hex);
     memcpy(mark, hex, KERNELS_MARK_BYTES - 1);
     mark[KERNELS_MARK_BYTES - 1] = '\0';
@@ -317,25 +351,38 @@ static void add_linear(struct jobs *jobs, enum kernel kernel, const struct linea
     const bool is_mixed = kernel >= KERNEL_LINEAR_F32;
     struct job *job =
         add_job(jobs, kernel,
-                (struct kernel_shape){linear_variant_rows(variant), linear_variant_cols(variant)});
+                (struct kernel_shape){
+                    .rows = linear_variant_rows(variant),
+                    .cols = linear_variant_cols(variant),
+                    .arithmetic = variant->method == LINEAR_MATRIX  ? VKCLIP_ARITHMETIC_MATRIX
+                                  : linear_variant_is_dot4(variant) ? VKCLIP_ARITHMETIC_DOT4
+                                                                    : VKCLIP_ARITHMETIC_FP32,
+                });
     if (variant->method == LINEAR_MATRIX) {
         add_linear_matrix(jobs, job, variant, is_mixed);
         return;
     }
+    const bool is_int8 = jobs->kernels->precision == VKCLIP_PRECISION_INT8;
     const uint32_t constants[] = {
         [SPEC_WORKGROUP_WIDTH] = variant->lanes,
         [SPEC_TILE_ROWS] = variant->tile_rows,
         [SPEC_TILE_COLS] = variant->tile_cols,
         [SPEC_LANES_ACROSS] = variant->across,
-        [SPEC_IS_STAGED] = variant->method == LINEAR_STAGED,
+        [SPEC_IS_STAGED] = linear_variant_is_staged(variant),
         [SPEC_PARTS] = variant->parts,
     };
-    const struct linear_sources *from =
-        variant->method == LINEAR_STRIPED ? &striped_sources : &linear_sources;
+    const struct linear_sources *from = variant->method == LINEAR_STRIPED ? &striped_sources
+                                        : variant->method == LINEAR_QUADS ? &quads_sources
+                                                                          : &linear_sources;
     job->spirv = is_mixed ? from->f16_f32 : is_half(jobs) ? from->f16 : from->f32;
-    memcpy(job->constants, constants, sizeof constants);
     job->constant_count = variant->method == LINEAR_STRIPED ? SPEC_LANES_ACROSS
+                          : variant->method == LINEAR_QUADS ? SPEC_TILE_ROWS
                                                             : sizeof constants / sizeof *constants;
+    if (is_int8) {
+        job->spirv = linear_variant_is_dot4(variant) ? int8_dot4_source : int8_source;
+        job->constant_count = SPEC_PARTS;
+    }
+    memcpy(job->constants, constants, job->constant_count * sizeof *constants);
 }
 
 static void add_linears(struct jobs *jobs, const struct kernels_choice *choice)
@@ -398,7 +445,8 @@ bool kernels_init(struct kernels *kernels, struct gpu *gpu, const struct kernels
         return fail(err, VKCLIP_ERROR_DEVICE, "%s does not store fp16: use fp32", facts->name);
 
     const struct device_shapes *shapes = &device_shapes[params->tiles];
-    const struct kernels_choice by_default = kernels_default_choice(params->tiles);
+    const struct kernels_choice by_default =
+        kernels_default_choice(params->tiles, params->precision, facts);
     *kernels = (struct kernels){
         .gpu = gpu,
         .precision = params->precision,
@@ -407,6 +455,8 @@ bool kernels_init(struct kernels *kernels, struct gpu *gpu, const struct kernels
     };
     struct jobs jobs = {.kernels = kernels};
     add_linears(&jobs, &kernels->choice); // first, since they take longest
+    if (params->precision == VKCLIP_PRECISION_INT8)
+        add_by_row(&jobs, KERNEL_QUANTIZE, shapes);
     if (params->is_linear_only)
         return run_jobs(&jobs, err);
     add_attention(&jobs, KERNEL_ATTENTION, shapes, params->head_dim);

@@ -11,7 +11,8 @@ enum kernel {
     KERNEL_PATCHIFY,
     KERNEL_EMBED_TOKENS,
     KERNEL_LAYERNORM,
-    KERNEL_LINEAR, // one for each class of rows, LINEAR_FEW and so on
+    KERNEL_QUANTIZE, // in int8, before every linear
+    KERNEL_LINEAR,   // one for each class of rows, LINEAR_FEW and so on
     KERNEL_LINEAR_F32 =
         KERNEL_LINEAR + LINEAR_CLASSES, // in fp16, to f32: residual stream, embeddings
     KERNEL_ATTENTION = KERNEL_LINEAR_F32 + LINEAR_CLASSES,
@@ -21,10 +22,11 @@ enum kernel {
     KERNEL_COUNT,
 };
 
-// How the work of a kernel is cut into workgroups on this device.
+// How the work of a kernel is cut into workgroups on this device, and what they compute with.
 struct kernel_shape {
     uint32_t rows; // rows of the output a workgroup computes
     uint32_t cols; // columns, for linear
+    vkclip_arithmetic arithmetic;
 };
 
 // Whose tiles to take; any run on any device.
@@ -42,15 +44,15 @@ struct kernels_choice {
 
 struct kernels {
     struct gpu *gpu;
-    vkclip_precision precision; // FP32 or FP16
-    uint32_t element_bytes;     // of weights and matmul inputs
+    vkclip_precision precision; // any but DEFAULT
+    uint32_t element_bytes;     // of words and of matmul inputs; in int8, before they are quantized
     struct kernel_shape shapes[KERNEL_COUNT];
     struct kernels_choice choice;
     struct gpu_pipeline *pipelines[KERNEL_COUNT]; // several may be one and the same
 };
 
 struct kernels_params {
-    vkclip_precision precision;          // FP32 or FP16
+    vkclip_precision precision;          // any but DEFAULT
     enum kernels_tiles tiles;            // kernels_choose_tiles knows
     uint32_t head_dim;                   // columns of a head, in both towers
     bool is_causal;                      // some attention is
@@ -62,7 +64,8 @@ struct kernels_params {
 enum kernels_tiles kernels_choose_tiles(const vkclip_device_facts *device);
 
 // What is safe and good without having been measured on the device.
-struct kernels_choice kernels_default_choice(enum kernels_tiles tiles);
+struct kernels_choice kernels_default_choice(enum kernels_tiles tiles, vkclip_precision precision,
+                                             const vkclip_device_facts *device);
 
 // Creates all pipelines.
 //

@@ -9,6 +9,9 @@
 // % to spare, 64 with 30. Parts put more lanes on the same outputs, for runs of so few rows that a
 // large GPU has nothing to do otherwise.
 //
+// dot4 is for int8, which takes the others as well, but for matrices and parts: it computes
+// exactly, so all are of one family there.
+//
 // Never more than the 128 lanes and 16 KiB that Vulkan guarantees, but for matrix-128x128.
 //
 // Tried on llvmpipe of Mesa 26.2.6, 2 cores of an EPYC, milliseconds of a layer's four products
@@ -20,6 +23,7 @@ const struct linear_variant linear_variants[] = {
     {"striped-12x64", LINEAR_STRIPED, 16, 12, 4, 16, 1},
     {"striped-8x32", LINEAR_STRIPED, 8, 8, 4, 8, 1},
     {"striped-8x128", LINEAR_STRIPED, 16, 8, 8, 16, 1},
+    {"quads-12x32", LINEAR_QUADS, 8, 12, 4, 8, 1},
     {"direct-48x32", LINEAR_DIRECT, 8, 12, 16, 2, 1},
     {"direct-12x32", LINEAR_DIRECT, 8, 12, 4, 8, 1},
     {"direct-16x64", LINEAR_DIRECT, 64, 4, 4, 16, 1},
@@ -33,6 +37,11 @@ const struct linear_variant linear_variants[] = {
     {"direct-16x32-in-4", LINEAR_DIRECT, 128, 4, 4, 8, 4},
     {"direct-32x32-in-4", LINEAR_DIRECT, 128, 8, 4, 8, 4},
     {"direct-64x32-in-4", LINEAR_DIRECT, 128, 16, 4, 8, 4},
+    {"dot4-16x64", LINEAR_DOT4, 64, 4, 4, 16, 1},
+    {"dot4-64x32", LINEAR_DOT4, 64, 8, 4, 8, 1},
+    {"dot4-staged-64x64", LINEAR_DOT4_STAGED, 128, 8, 4, 16, 1},
+    {"dot4-staged-32x64", LINEAR_DOT4_STAGED, 128, 4, 4, 16, 1},
+    {"dot4-staged-64x128", LINEAR_DOT4_STAGED, 128, 8, 8, 16, 1},
     {"matrix-64x64", LINEAR_MATRIX, 4, 32, 32, 2, 1},
     {"matrix-32x64", LINEAR_MATRIX, 2, 32, 32, 2, 1},
     {"matrix-32x128", LINEAR_MATRIX, 4, 32, 32, 4, 1},
@@ -52,6 +61,16 @@ bool linear_variants_agree(const struct linear_variant *a, const struct linear_v
     return (a->method == LINEAR_MATRIX) == (b->method == LINEAR_MATRIX) && a->parts == b->parts;
 }
 
+bool linear_variant_is_staged(const struct linear_variant *variant)
+{
+    return variant->method == LINEAR_STAGED || variant->method == LINEAR_DOT4_STAGED;
+}
+
+bool linear_variant_is_dot4(const struct linear_variant *variant)
+{
+    return variant->method == LINEAR_DOT4 || variant->method == LINEAR_DOT4_STAGED;
+}
+
 uint32_t linear_variant_rows(const struct linear_variant *variant)
 {
     return variant->lanes / variant->parts / variant->across * variant->tile_rows;
@@ -68,29 +87,37 @@ static uint32_t shared_bytes(const struct linear_variant *variant, uint32_t frag
     const uint32_t rows = linear_variant_rows(variant), cols = linear_variant_cols(variant);
     const uint32_t inputs = 16 * variant->parts;
     const uint32_t of_parts = 16 * (variant->parts > 1 ? variant->lanes : 3);
-    switch (variant->method) {
-    case LINEAR_MATRIX:
+    if (variant->method == LINEAR_MATRIX)
         return 2 * (rows * (32 + 8) + 32 * (cols + 8)) + 4 * variant->lanes * fragment_size;
-    case LINEAR_STAGED:
-        return of_parts + 4 * (rows * (inputs + 1) + inputs * cols);
-    default:
-        return of_parts;
-    }
+    return of_parts +
+           (linear_variant_is_staged(variant) ? 4 * (rows * (inputs + 1) + inputs * cols) : 0);
 }
 
 // That a lane holds of a subgroup's tile; in subgroups of 8, as on llvmpipe, 64 x 64 outputs would
 // be 512, and a product takes it minutes.
 #define MOST_OUTPUTS 128
 
+// linear_int8 has no parts: nothing has to be added in an order there.
+static bool fits_int8(const struct linear_variant *variant, const vkclip_device_facts *device)
+{
+    return variant->parts == 1 && variant->method != LINEAR_MATRIX &&
+           (device->has_dot4 || !linear_variant_is_dot4(variant));
+}
+
 bool linear_variant_fits(const struct linear_variant *variant, const vkclip_device_facts *device,
                          vkclip_precision precision)
 {
     const bool is_matrix = variant->method == LINEAR_MATRIX;
+    const bool is_int8 = precision == VKCLIP_PRECISION_INT8;
     const uint32_t outputs = variant->tile_rows * variant->tile_cols;
+    if (is_int8 ? !fits_int8(variant, device) : linear_variant_is_dot4(variant))
+        return false;
     if (is_matrix &&
         (outputs > MOST_OUTPUTS * device->subgroup_width || precision != VKCLIP_PRECISION_FP16 ||
          !device->matrix_rows || variant->tile_rows % device->matrix_rows != 0 ||
          variant->tile_cols % device->matrix_cols != 0))
+        return false;
+    if (variant->method == LINEAR_QUADS && !device->has_quads)
         return false;
     const uint32_t lanes = variant->lanes * (is_matrix ? device->subgroup_width : 1);
     return lanes <= device->workgroup_width &&

@@ -7,8 +7,11 @@
 enum linear_method {
     LINEAR_DIRECT,  // operands straight from memory
     LINEAR_STRIPED, // the same, neighbouring columns in neighbouring lanes
+    LINEAR_QUADS,   // straight from memory, four lanes share what they load
     LINEAR_STAGED,  // through shared memory
     LINEAR_MATRIX,  // on cooperative matrices
+    LINEAR_DOT4,    // in int8, four products at once: directly
+    LINEAR_DOT4_STAGED,
 };
 
 struct linear_variant {
@@ -36,6 +39,9 @@ enum linear_class linear_class_of(uint32_t rows);
 // the same to the bit. All classes of a kernel take theirs from one family, since an embedding must
 // not depend on the batch it is computed in.
 bool linear_variants_agree(const struct linear_variant *a, const struct linear_variant *b);
+
+bool linear_variant_is_staged(const struct linear_variant *variant);
+bool linear_variant_is_dot4(const struct linear_variant *variant);
 
 // Whether a device can have the variant, by its limits.
 bool linear_variant_fits(const struct linear_variant *variant, const vkclip_device_facts *device,

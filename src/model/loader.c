@@ -26,10 +26,15 @@
 
 // ---- passes ----------------------------------------------------------------------------------
 
-bool loader_init(struct loader *loader, const struct weights *weights, uint32_t element_bytes,
+bool loader_init(struct loader *loader, const struct weights *weights, vkclip_precision precision,
                  const vkclip_log *log, vkclip_error *err)
 {
-    *loader = (struct loader){.weights = weights, .log = log, .element_bytes = element_bytes};
+    *loader = (struct loader){
+        .weights = weights,
+        .log = log,
+        .element_bytes = precision == VKCLIP_PRECISION_FP16 ? 2 : 4,
+        .is_int8 = precision == VKCLIP_PRECISION_INT8,
+    };
     loader->is_expected = calloc(weights->count + 1, sizeof *loader->is_expected);
     if (!loader->is_expected)
         return fail(err, VKCLIP_ERROR_MEMORY, "no memory for %u tensor names", weights->count);
@@ -79,7 +84,9 @@ bool loader_end_upload(struct loader *loader, vkclip_error *err)
 {
     // Waits in any case: copies may be under way to memory that the caller is about to free.
     vkclip_error first = loader->error;
+    const double start = vkclip_clock_seconds();
     bool is_done = gpu_upload_wait(loader->gpu, first.status ? NULL : &first);
+    loader->times.upload_s += vkclip_clock_seconds() - start;
     if (first.status && err)
         *err = first;
     return is_done && !first.status;
@@ -251,12 +258,6 @@ static bool place(struct loader *loader, uint64_t size_bytes, struct gpu_range *
     return true;
 }
 
-static bool read_part(struct loader *loader, const struct weight *weight, uint64_t first,
-                      uint64_t count, float *out)
-{
-    return weights_read_f32(loader->weights, weight, first, count, out, &loader->error);
-}
-
 // ---- what towers ask for ---------------------------------------------------------------------
 
 struct full_name {
@@ -279,11 +280,20 @@ static bool is_pair(const char *name)
 static void load_matrix(struct loader *loader, const struct matrix *matrix,
                         struct linear_weights *out)
 {
-    uint64_t padded = align_up(matrix->out_cols, PANEL_COLS);
+    const uint64_t panels = align_up(matrix->out_cols, PANEL_COLS) / PANEL_COLS;
     out->in_cols = matrix->in_cols;
     out->out_cols = matrix->out_cols;
-    if (place(loader, padded * matrix->in_cols * loader->element_bytes, &out->panels))
+    if (place(loader, panels * upload_panel_bytes(loader, matrix->in_cols), &out->panels))
         upload_panels(loader, matrix, out->panels);
+}
+
+static void turn(struct loader *loader, const float *stored, size_t rows, size_t cols,
+                 float *turned)
+{
+    const double start = vkclip_clock_seconds();
+    for (size_t i = 0; i < rows * cols; i++)
+        turned[i % cols * rows + i / cols] = stored[i];
+    loader->times.convert_s += vkclip_clock_seconds() - start;
 }
 
 // A matrix stored [in, out]; nothing else is larger than a projection.
@@ -297,9 +307,8 @@ static void load_turned(struct loader *loader, struct matrix *matrix, struct lin
         if (!stored || !turned)
             fail(&loader->error, VKCLIP_ERROR_MEMORY, "no memory to turn '%s'",
                  matrix->parts[0]->name);
-        else if (read_part(loader, matrix->parts[0], 0, rows * cols, stored))
-            for (size_t i = 0; i < rows * cols; i++)
-                turned[i % cols * rows + i / cols] = stored[i];
+        else if (upload_read(loader, matrix->parts[0], 0, rows * cols, stored))
+            turn(loader, stored, rows, cols, turned);
     }
     matrix->turned = turned;
     load_matrix(loader, matrix, out);
@@ -408,7 +417,7 @@ void loader_rows(struct loader *loader, const char *name, uint32_t rows, uint32_
     found =
         is_vector ? expect(loader, name, 1, &shape[1]) : expect_shape(loader, name, 2, shape, true);
     if (found && out && !loader->error.status)
-        read_part(loader, found, 0, (uint64_t)rows * cols, out);
+        upload_read(loader, found, 0, (uint64_t)rows * cols, out);
 }
 
 void loader_floats(struct loader *loader, const float *values, uint64_t count,
@@ -424,5 +433,5 @@ void loader_scalar(struct loader *loader, const char *name, float *out)
     uint32_t rank = found && found->rank == 1 ? 1 : 0; // open_clip accepts [1] as well
     const struct weight *scalar = expect(loader, name, rank, (uint64_t[]){1});
     if (scalar)
-        read_part(loader, scalar, 0, 1, out);
+        upload_read(loader, scalar, 0, 1, out);
 }

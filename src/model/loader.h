@@ -19,6 +19,13 @@ struct weight_memory {
     uint64_t size_bytes;
 };
 
+// Where the seconds of uploading went: several threads fill a piece of what is uploaded, and what
+// that takes is shared out to reading and converting as their own seconds were.
+struct upload_times {
+    double read_s, convert_s;
+    double upload_s; // waiting for room on the device and for the last copies
+};
+
 struct loader {
     const struct weights *weights;
     const vkclip_log *log;
@@ -27,18 +34,20 @@ struct loader {
     bool *is_expected; // [weights->count]
     uint32_t problem_count;
     uint64_t parameter_count;
-    uint64_t need_bytes; // of device memory
-    uint32_t element_bytes;
+    uint64_t need_bytes;    // of device memory
+    uint32_t element_bytes; // of words, and of matrices
+    bool is_int8;           // but matrices are quantized
     // Uploading; gpu is NULL in the checking pass.
     struct gpu *gpu;
     struct weight_memory *memory;
     uint64_t block_used, block_bytes; // of the last block
     float *scratch;
     size_t scratch_count;
+    struct upload_times times;
 };
 
-// Begins the checking pass; element_bytes, 2 or 4, is the storage type of weights.
-bool loader_init(struct loader *loader, const struct weights *weights, uint32_t element_bytes,
+// Begins the checking pass for any precision but DEFAULT.
+bool loader_init(struct loader *loader, const struct weights *weights, vkclip_precision precision,
                  const vkclip_log *log, vkclip_error *err);
 
 // Reports all problems of the checking pass, surplus tensors included: each to the log, the

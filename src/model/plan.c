@@ -170,8 +170,10 @@ static enum group_count group_rows(uint32_t rows)
 
 struct tensor plan_input(struct plan *plan, uint32_t rows, uint32_t cols, bool is_element)
 {
-    return new_tensor(plan, rows, cols,
-                      is_element ? plan->kernels->element_bytes : (uint32_t)sizeof(float));
+    struct tensor x = new_tensor(plan, rows, cols,
+                                 is_element ? plan->kernels->element_bytes : sizeof(float));
+    plan->tensors[x.index].first_step = 0; // it is filled before
+    return x;
 }
 
 struct tensor plan_patchify(struct plan *plan, struct gpu_range pixels, struct gpu_range places,
@@ -275,6 +277,26 @@ struct tensor plan_layernorm_replace(struct plan *plan, struct tensor x,
     return add_layernorm(plan, x, w, epsilon, true);
 }
 
+struct tensor plan_quantize(struct plan *plan, struct tensor x)
+{
+    if (plan->kernels->precision != VKCLIP_PRECISION_INT8 || x.is_quantized)
+        return x;
+    struct tensor y = new_tensor(plan, x.rows, x.cols / 4 + 1, sizeof(uint32_t));
+    add_step(
+        plan,
+        (struct step){
+            .kernel = KERNEL_QUANTIZE,
+            .bindings = {use(plan, x), {.tensor = NO_TENSOR}, {.tensor = NO_TENSOR}, use(plan, y)},
+            .counted = group_rows(x.rows),
+            .per_group = plan->kernels->shapes[KERNEL_QUANTIZE].rows,
+            .groups_y = 1,
+        },
+        &(struct quantize_args){.rows = x.rows, .cols = x.cols}, sizeof(struct quantize_args));
+    y.cols = x.cols;
+    y.is_quantized = true;
+    return y;
+}
+
 // Where matmul inputs are f32, so is every output, and one kernel serves both.
 static void add_linear(struct plan *plan, bool is_f32_output, struct tensor x,
                        const struct linear_weights *w, struct binding y, struct linear_args args)
@@ -312,6 +334,7 @@ static void add_linear(struct plan *plan, bool is_f32_output, struct tensor x,
 struct tensor plan_linear(struct plan *plan, struct tensor x, const struct linear_weights *w,
                           const struct plan_linear_options *options)
 {
+    x = plan_quantize(plan, x);
     struct tensor y = new_tensor(plan, x.rows, w->out_cols, plan->kernels->element_bytes);
     add_linear(plan, false, x, w, use(plan, y),
                (struct linear_args){.scaled_cols = options->scaled_cols,
@@ -325,11 +348,13 @@ void plan_linear_add(struct plan *plan, struct tensor x, const struct linear_wei
 {
     if (y.cols != w->out_cols || y.rows != x.rows)
         plan_fail(plan, "linear: %u outputs added to %u columns", w->out_cols, y.cols);
+    x = plan_quantize(plan, x);
     add_linear(plan, true, x, w, change(plan, y), (struct linear_args){.adds = 1});
 }
 
 struct tensor plan_linear_f32(struct plan *plan, struct tensor x, const struct linear_weights *w)
 {
+    x = plan_quantize(plan, x);
     struct tensor y = new_tensor(plan, x.rows, w->out_cols, sizeof(float));
     add_linear(plan, true, x, w, use(plan, y), (struct linear_args){0});
     return y;
@@ -338,6 +363,7 @@ struct tensor plan_linear_f32(struct plan *plan, struct tensor x, const struct l
 void plan_linear_out(struct plan *plan, struct tensor x, const struct linear_weights *w,
                      struct gpu_range out)
 {
+    x = plan_quantize(plan, x);
     add_linear(plan, true, x, w, use_range(out, row_traffic(w->out_cols)), (struct linear_args){0});
 }
 
@@ -448,9 +474,9 @@ bool plan_layout(struct plan *plan, uint64_t *arena_bytes, vkclip_error *err)
     return true;
 }
 
-enum kernel plan_first_kernel(const struct plan *plan)
+enum kernel plan_last_kernel(const struct plan *plan)
 {
-    return plan->steps[0].kernel;
+    return plan->steps[plan->step_count - 1].kernel;
 }
 
 struct gpu_range plan_tensor_range(const struct plan *plan, struct tensor tensor,
@@ -586,6 +612,7 @@ void plan_add_times(const struct plan *plan, vkclip_kernel_time rows[KERNEL_COUN
         double row_count = is_tokens ? run->counts.tokens : run->counts.sequences;
         double pairs = step->counted == GROUPS_BY_TILES ? run->attention_pairs : run->first_pairs;
         rows[step->kernel].calls++;
+        rows[step->kernel].arithmetic = plan->kernels->shapes[step->kernel].arithmetic;
         rows[step->kernel].milliseconds += gpu_recording_time_ns(plan->recording, i) * 1e-6;
         rows[step->kernel].gflop += (row_count * step->row_flop + pairs * step->pair_flop) * 1e-9;
         rows[step->kernel].gigabytes += least_bytes(step, &run->counts) * 1e-9;

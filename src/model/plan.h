@@ -15,7 +15,7 @@
 
 struct linear_weights {
     uint32_t in_cols, out_cols;
-    struct gpu_range panels; // elements, see PANEL_COLS
+    struct gpu_range panels; // elements, or words in int8; see PANEL_COLS
     struct gpu_range bias;   // f32, then the gain where there is one; no buffer where there is none
     bool has_gain;
 };
@@ -40,6 +40,7 @@ struct tensor {
     uint32_t index;
     uint32_t rows; // ROWS_...
     uint32_t cols;
+    bool is_quantized;
 };
 
 // Rows are workgroups of one dimension in some kernels; Vulkan guarantees 65535.
@@ -100,6 +101,10 @@ struct tensor plan_layernorm(struct plan *plan, struct tensor x, const struct no
 struct tensor plan_layernorm_replace(struct plan *plan, struct tensor x,
                                      const struct norm_weights *w, float epsilon);
 
+// x as linear reads it: in int8 quantized, else as it is. Those below begin with it where it was
+// not done.
+struct tensor plan_quantize(struct plan *plan, struct tensor x);
+
 struct tensor plan_linear(struct plan *plan, struct tensor x, const struct linear_weights *w,
                           const struct plan_linear_options *options);
 // y += x w^T + bias.
@@ -145,8 +150,8 @@ bool plan_run(struct plan *plan, const struct plan_run *run, vkclip_error *err);
 // Adds time and work of the last run of a timed plan to rows by kernel name.
 void plan_add_times(const struct plan *plan, vkclip_kernel_time rows[KERNEL_COUNT]);
 
-// Which variant the first step got.
-enum kernel plan_first_kernel(const struct plan *plan);
+// Which variant the last step got.
+enum kernel plan_last_kernel(const struct plan *plan);
 
 // Where a tensor lies after plan_layout, rows packed: to fill inputs and to look inside.
 struct gpu_range plan_tensor_range(const struct plan *plan, struct tensor tensor,

@@ -6,6 +6,7 @@
 #include "base/checked.h"
 #include "base/half.h"
 #include "base/parallel.h"
+#include "base/quantize.h"
 
 static float *scratch(struct loader *loader, uint64_t count)
 {
@@ -19,7 +20,23 @@ static float *scratch(struct loader *loader, uint64_t count)
     return loader->scratch;
 }
 
+bool upload_read(struct loader *loader, const struct weight *weight, uint64_t first, uint64_t count,
+                 float *out)
+{
+    const double start = vkclip_clock_seconds();
+    bool is_read = weights_read_f32(loader->weights, weight, first, count, out, &loader->error);
+    loader->times.read_s += vkclip_clock_seconds() - start;
+    return is_read;
+}
+
 // ---- units -----------------------------------------------------------------------------------
+
+// What a thread fills one after the other.
+struct strip {
+    float *values; // [unit_elements]
+    double read_s, whole_s;
+    vkclip_error error;
+};
 
 // A staging piece is filled by several threads. Each reads and converts units of what is uploaded,
 // which have nothing to do with one another: a panel, or so many elements of a table.
@@ -29,9 +46,9 @@ struct source {
     const struct weight *table; // where there is no matrix
     uint64_t first;             // element of the table
     size_t unit_elements;
-    uint64_t element_count; // of all units; the last may have fewer
-    bool (*fill)(const struct source *source, uint64_t unit, float *values, void *out,
-                 vkclip_error *err);
+    size_t unit_bytes;    // of one on the device
+    uint64_t total_bytes; // of all; the last may have fewer
+    bool (*fill)(const struct source *source, uint64_t unit, struct strip *strip, void *out);
 };
 
 // Units of a piece go to threads in so many strips at most, which decides how many can fail.
@@ -42,55 +59,93 @@ struct filling {
     unsigned char *piece;
     uint64_t first_unit;
     uint32_t unit_count, strip_count;
-    float *values; // [strip_count, unit_elements]
-    vkclip_error errors[MOST_STRIPS];
+    struct strip strips[MOST_STRIPS];
 };
 
-static void fill_strip(void *context, uint32_t strip)
+static bool read_into_strip(const struct loader *loader, const struct weight *weight,
+                            uint64_t first, size_t count, float *out, struct strip *strip)
+{
+    const double start = vkclip_clock_seconds();
+    bool is_read = weights_read_f32(loader->weights, weight, first, count, out, &strip->error);
+    strip->read_s += vkclip_clock_seconds() - start;
+    return is_read;
+}
+
+static void fill_strip(void *context, uint32_t index)
 {
     struct filling *filling = context;
     const struct source *source = filling->source;
-    const size_t unit_bytes = source->unit_elements * source->loader->element_bytes;
+    struct strip *strip = &filling->strips[index];
+    const double start = vkclip_clock_seconds();
     const uint64_t units = filling->unit_count;
-    const uint32_t end = (uint32_t)(units * (strip + 1) / filling->strip_count);
-    for (uint32_t unit = (uint32_t)(units * strip / filling->strip_count); unit < end; unit++)
-        if (!source->fill(source, filling->first_unit + unit,
-                          filling->values + strip * source->unit_elements,
-                          filling->piece + unit * unit_bytes, &filling->errors[strip]))
-            return;
+    const uint32_t end = (uint32_t)(units * (index + 1) / filling->strip_count);
+    uint32_t unit = (uint32_t)(units * index / filling->strip_count);
+    while (unit < end && source->fill(source, filling->first_unit + unit, strip,
+                                      filling->piece + unit * source->unit_bytes))
+        unit++;
+    strip->whole_s = vkclip_clock_seconds() - start;
+}
+
+// The seconds that filling a piece took are shared out as the threads spent theirs.
+static void add_times(struct upload_times *times, const struct filling *filling, double seconds)
+{
+    double read_s = 0.0, whole_s = 0.0;
+    for (uint32_t i = 0; i < filling->strip_count; i++) {
+        read_s += filling->strips[i].read_s;
+        whole_s += filling->strips[i].whole_s;
+    }
+    const double reading = whole_s > 0.0 ? seconds * read_s / whole_s : 0.0;
+    times->read_s += reading;
+    times->convert_s += seconds - reading;
+}
+
+static void *begin_piece(struct loader *loader, const struct gpu_range *target,
+                         uint64_t offset_bytes)
+{
+    const double start = vkclip_clock_seconds();
+    void *piece = gpu_upload_begin(loader->gpu, target->buffer, target->offset_bytes + offset_bytes,
+                                   &loader->error);
+    loader->times.upload_s += vkclip_clock_seconds() - start;
+    return piece;
+}
+
+static bool end_piece(struct loader *loader, const struct gpu_range *target, uint64_t offset_bytes,
+                      uint64_t byte_count)
+{
+    const double start = vkclip_clock_seconds();
+    bool is_sent = gpu_upload_end(loader->gpu, target->buffer, target->offset_bytes + offset_bytes,
+                                  byte_count, &loader->error);
+    loader->times.upload_s += vkclip_clock_seconds() - start;
+    return is_sent;
 }
 
 // Fills a piece and sends it; the error is that of the first unit that failed.
 static bool upload_piece(struct loader *loader, struct filling *filling, struct gpu_range target)
 {
     const struct source *source = filling->source;
-    const uint64_t first = filling->first_unit * source->unit_elements;
-    uint64_t count = (uint64_t)filling->unit_count * source->unit_elements;
-    if (count > source->element_count - first)
-        count = source->element_count - first;
-    filling->piece =
-        gpu_upload_begin(loader->gpu, target.buffer,
-                         target.offset_bytes + first * loader->element_bytes, &loader->error);
+    const uint64_t first = filling->first_unit * source->unit_bytes;
+    uint64_t count = (uint64_t)filling->unit_count * source->unit_bytes;
+    if (count > source->total_bytes - first)
+        count = source->total_bytes - first;
+    filling->piece = begin_piece(loader, &target, first);
     if (!filling->piece)
         return false;
+    const double start = vkclip_clock_seconds();
     parallel_run(filling->strip_count, fill_strip, filling);
+    add_times(&loader->times, filling, vkclip_clock_seconds() - start);
     for (uint32_t i = 0; i < filling->strip_count; i++)
-        if (filling->errors[i].status) {
-            loader->error = filling->errors[i];
+        if (filling->strips[i].error.status) {
+            loader->error = filling->strips[i].error;
             return false;
         }
-    return gpu_upload_end(loader->gpu, target.buffer,
-                          target.offset_bytes + first * loader->element_bytes,
-                          count * loader->element_bytes, &loader->error);
+    return end_piece(loader, &target, first, count);
 }
 
 static void upload_units(struct loader *loader, const struct source *source,
                          struct gpu_range target)
 {
-    const size_t unit_bytes = source->unit_elements * loader->element_bytes;
-    const uint64_t units =
-        (source->element_count + source->unit_elements - 1) / source->unit_elements;
-    const uint64_t at_once = GPU_UPLOAD_PIECE_BYTES / unit_bytes;
+    const uint64_t units = (source->total_bytes + source->unit_bytes - 1) / source->unit_bytes;
+    const uint64_t at_once = GPU_UPLOAD_PIECE_BYTES / source->unit_bytes;
     const uint64_t strips = at_once < MOST_STRIPS ? at_once : MOST_STRIPS;
     float *values = scratch(loader, (units < strips ? units : strips) * source->unit_elements);
     for (uint64_t first = 0; values && first < units; first += at_once) {
@@ -100,8 +155,9 @@ static void upload_units(struct loader *loader, const struct source *source,
             .first_unit = first,
             .unit_count = now,
             .strip_count = now < strips ? now : (uint32_t)strips,
-            .values = values,
         };
+        for (uint32_t i = 0; i < filling.strip_count; i++)
+            filling.strips[i].values = values + i * source->unit_elements;
         if (!upload_piece(loader, &filling, target))
             return;
     }
@@ -134,15 +190,11 @@ void upload_f32(struct loader *loader, const float *values, size_t count, struct
     const size_t piece_count = GPU_UPLOAD_PIECE_BYTES / sizeof *values;
     for (size_t done = 0; done < count;) {
         size_t now = count - done < piece_count ? count - done : piece_count;
-        void *piece = gpu_upload_begin(loader->gpu, target.buffer,
-                                       target.offset_bytes + offset_bytes + done * sizeof *values,
-                                       &loader->error);
+        void *piece = begin_piece(loader, &target, offset_bytes + done * sizeof *values);
         if (!piece)
             return;
         memcpy(piece, values + done, now * sizeof *values);
-        if (!gpu_upload_end(loader->gpu, target.buffer,
-                            target.offset_bytes + offset_bytes + done * sizeof *values,
-                            now * sizeof *values, &loader->error))
+        if (!end_piece(loader, &target, offset_bytes + done * sizeof *values, now * sizeof *values))
             return;
         done += now;
     }
@@ -167,19 +219,34 @@ static void pack_f16(const float *source, uint32_t rows, uint32_t in_cols, uint1
                 c < rows ? half_from_float(source[(size_t)c * in_cols + k]) : 0;
 }
 
-static bool read_rows(const struct loader *loader, const struct matrix *matrix, uint32_t first,
-                      uint32_t rows, float *out, vkclip_error *err)
+// Words of four inputs, and the scale of each output behind them; see PANEL_COLS.
+static void pack_int8(const float *source, uint32_t rows, uint32_t in_cols, uint32_t *panel)
 {
+    const uint32_t words = (in_cols + 3) / 4;
+    memset(panel, 0, (size_t)(words + 1) * PANEL_COLS * sizeof *panel);
+    for (uint32_t c = 0; c < rows; c++) {
+        const float scale =
+            quantize_row(source + (size_t)c * in_cols, in_cols, panel + c, PANEL_COLS);
+        panel[(size_t)words * PANEL_COLS + c] = float_to_bits(scale);
+    }
+}
+
+static bool read_rows(const struct source *source, uint32_t first, uint32_t rows,
+                      struct strip *strip)
+{
+    const struct loader *loader = source->loader;
+    const struct matrix *matrix = source->matrix;
     const uint32_t in_cols = matrix->in_cols, each = matrix->part_rows;
+    float *out = strip->values;
     while (rows > 0) {
         const struct weight *part = matrix->parts[first / each];
         uint32_t row = first % each, now = each - row < rows ? each - row : rows;
         size_t count = (size_t)now * in_cols;
         if (matrix->turned)
             memcpy(out, matrix->turned + (size_t)row * in_cols, count * sizeof *out);
-        else if (!weights_read_f32(loader->weights, part, (uint64_t)row * in_cols, count, out, err))
+        else if (!read_into_strip(loader, part, (uint64_t)row * in_cols, count, out, strip))
             return false;
-        if (!check_half_range(loader, part, out, count, err))
+        if (!check_half_range(loader, part, out, count, &strip->error))
             return false;
         out += count;
         first += now;
@@ -188,26 +255,38 @@ static bool read_rows(const struct loader *loader, const struct matrix *matrix, 
     return true;
 }
 
-static bool fill_panel(const struct source *source, uint64_t unit, float *values, void *out,
-                       vkclip_error *err)
+static bool fill_panel(const struct source *source, uint64_t unit, struct strip *strip, void *out)
 {
     const struct matrix *matrix = source->matrix;
     const uint32_t row = (uint32_t)unit * PANEL_COLS, left = matrix->out_cols - row;
     const uint32_t rows = left < PANEL_COLS ? left : PANEL_COLS;
-    if (!read_rows(source->loader, matrix, row, rows, values, err))
+    if (!read_rows(source, row, rows, strip))
         return false;
-    if (source->loader->element_bytes == 2)
-        pack_f16(values, rows, matrix->in_cols, out);
+    if (source->loader->is_int8)
+        pack_int8(strip->values, rows, matrix->in_cols, out);
+    else if (source->loader->element_bytes == 2)
+        pack_f16(strip->values, rows, matrix->in_cols, out);
     else
-        pack_f32(values, rows, matrix->in_cols, out);
+        pack_f32(strip->values, rows, matrix->in_cols, out);
     return true;
 }
 
+uint64_t upload_panel_bytes(const struct loader *loader, uint32_t in_cols)
+{
+    if (loader->is_int8)
+        return ((uint64_t)(in_cols + 3) / 4 + 1) * PANEL_COLS * sizeof(uint32_t);
+    return (uint64_t)in_cols * PANEL_COLS * loader->element_bytes;
+}
+
+// What int32 holds of products of 127 x 127.
+#define INT8_MOST_COLS 133143
+
 void upload_panels(struct loader *loader, const struct matrix *matrix, struct gpu_range target)
 {
-    const uint64_t panel_elements = (uint64_t)PANEL_COLS * matrix->in_cols;
+    const uint64_t panel_bytes = upload_panel_bytes(loader, matrix->in_cols);
     const uint32_t panel_count = (matrix->out_cols + PANEL_COLS - 1) / PANEL_COLS;
-    if (panel_elements * loader->element_bytes > GPU_UPLOAD_PIECE_BYTES) {
+    if (panel_bytes > GPU_UPLOAD_PIECE_BYTES ||
+        (loader->is_int8 && matrix->in_cols > INT8_MOST_COLS)) {
         fail(&loader->error, VKCLIP_ERROR_MODEL, "'%s' has %u columns, too many to load",
              matrix->parts[0]->name, matrix->in_cols);
         return;
@@ -216,8 +295,9 @@ void upload_panels(struct loader *loader, const struct matrix *matrix, struct gp
                  &(struct source){
                      .loader = loader,
                      .matrix = matrix,
-                     .unit_elements = (size_t)panel_elements,
-                     .element_count = panel_count * panel_elements,
+                     .unit_elements = (size_t)PANEL_COLS * matrix->in_cols,
+                     .unit_bytes = (size_t)panel_bytes,
+                     .total_bytes = panel_count * panel_bytes,
                      .fill = fill_panel,
                  },
                  target);
@@ -230,7 +310,7 @@ void upload_vectors(struct loader *loader, const struct weight *const *vectors, 
 {
     float *values = scratch(loader, cols);
     for (uint32_t i = 0; values && !loader->error.status && i < count; i++) {
-        if (!weights_read_f32(loader->weights, vectors[i], 0, cols, values, &loader->error))
+        if (!upload_read(loader, vectors[i], 0, cols, values))
             return;
         upload_f32(loader, values, cols, target,
                    offset_bytes + (uint64_t)i * cols * sizeof *values);
@@ -240,15 +320,17 @@ void upload_vectors(struct loader *loader, const struct weight *const *vectors, 
 // Elements of a table that a thread takes at once.
 #define TABLE_UNIT_ELEMENTS (UINT64_C(1) << 15)
 
-static bool fill_elements(const struct source *source, uint64_t unit, float *values, void *out,
-                          vkclip_error *err)
+static bool fill_elements(const struct source *source, uint64_t unit, struct strip *strip,
+                          void *out)
 {
     const struct loader *loader = source->loader;
-    const uint64_t first = unit * source->unit_elements, left = source->element_count - first;
+    const uint64_t first = unit * source->unit_elements;
+    const uint64_t left = source->total_bytes / loader->element_bytes - first;
     const size_t count = left < source->unit_elements ? (size_t)left : source->unit_elements;
-    if (!weights_read_f32(loader->weights, source->table, source->first + first, count, values,
-                          err) ||
-        !check_half_range(loader, source->table, values, count, err))
+    const float *values = strip->values;
+    if (!read_into_strip(loader, source->table, source->first + first, count, strip->values,
+                         strip) ||
+        !check_half_range(loader, source->table, values, count, &strip->error))
         return false;
     if (loader->element_bytes == 4) {
         memcpy(out, values, count * sizeof *values);
@@ -269,7 +351,8 @@ void upload_words(struct loader *loader, const struct weight *table, uint32_t fi
                      .table = table,
                      .first = (uint64_t)first_row * cols,
                      .unit_elements = TABLE_UNIT_ELEMENTS,
-                     .element_count = count,
+                     .unit_bytes = TABLE_UNIT_ELEMENTS * loader->element_bytes,
+                     .total_bytes = (uint64_t)count * loader->element_bytes,
                      .fill = fill_elements,
                  },
                  target);

@@ -13,6 +13,13 @@ struct matrix {
     uint32_t in_cols, out_cols;
 };
 
+// Elements to the host, by the calling thread.
+bool upload_read(struct loader *loader, const struct weight *weight, uint64_t first, uint64_t count,
+                 float *out);
+
+// Of one panel of a matrix with so many columns.
+uint64_t upload_panel_bytes(const struct loader *loader, uint32_t in_cols);
+
 // The matrix in panels of PANEL_COLS outputs, in the storage type of weights.
 void upload_panels(struct loader *loader, const struct matrix *matrix, struct gpu_range target);
 

@@ -15,6 +15,13 @@ static const uint32_t fma_f16[] = {
 static const uint32_t dot4[] = {
 #include "roof_dot4.spv.inc"
 };
+static const uint32_t matrix[] = {
+#ifdef VKCLIP_HAS_MATRIX // else no device is said to have matrices
+#include "roof_matrix.spv.inc"
+#else
+    0
+#endif
+};
 static const uint32_t copy[] = {
 #include "roof_copy.spv.inc"
 };
@@ -182,14 +189,10 @@ static bool measure_memory(struct gpu *gpu, const struct gpu_pipeline_source sou
     }
 }
 
-bool vkclip_roof_measure(vkclip_engine *engine, vkclip_roof *roof, vkclip_error *err)
+static bool measure_rates(struct gpu *gpu, const uint32_t *width, vkclip_roof *roof,
+                          vkclip_error *err)
 {
-    if (!engine || !roof)
-        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_roof_measure: a NULL argument");
-    *roof = (vkclip_roof){0};
-    const vkclip_device_facts *device = &engine->facts.device;
-    const uint32_t *width =
-        device->kind == VKCLIP_DEVICE_SOFTWARE ? &width_software : &width_hardware;
+    const vkclip_device_facts *device = gpu_get_facts(gpu);
     const struct {
         bool is_there;
         struct gpu_pipeline_source source;
@@ -204,11 +207,46 @@ bool vkclip_roof_measure(vkclip_engine *engine, vkclip_roof *roof, vkclip_error 
     };
     for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
         if (rates[i].is_there &&
-            !measure_rate(engine->gpu, &rates[i].source, rates[i].step, rates[i].giga_per_s, err))
+            !measure_rate(gpu, &rates[i].source, rates[i].step, rates[i].giga_per_s, err))
             return false;
+    return true;
+}
+
+// Whole subgroups, one of them for a CPU.
+static bool measure_matrices(struct gpu *gpu, vkclip_roof *roof, vkclip_error *err)
+{
+    const vkclip_device_facts *device = gpu_get_facts(gpu);
+    if (!device->matrix_rows)
+        return true;
+    const uint32_t subgroups = device->kind == VKCLIP_DEVICE_SOFTWARE ? 1 : 4;
+    const uint32_t constants[] = {
+        [SPEC_WORKGROUP_WIDTH] =
+            min_u32(subgroups * device->subgroup_width, device->workgroup_width),
+        [SPEC_FRAGMENT_ROWS] = device->matrix_rows,
+        [SPEC_FRAGMENT_COLS] = device->matrix_cols,
+        [SPEC_FRAGMENT_DEPTH] = device->matrix_depth,
+    };
+    struct gpu_pipeline_source source = source_of("roof_matrix", matrix, sizeof matrix, constants);
+    source.constant_count = sizeof constants / sizeof *constants;
+    source.subgroup_width = device->subgroup_width;
+    const double of_subgroup =
+        2.0 * device->matrix_rows * device->matrix_cols * device->matrix_depth;
+    return measure_rate(gpu, &source, of_subgroup / device->subgroup_width, &roof->matrix_gflops,
+                        err);
+}
+
+bool vkclip_roof_measure(vkclip_engine *engine, vkclip_roof *roof, vkclip_error *err)
+{
+    if (!engine || !roof)
+        return fail(err, VKCLIP_ERROR_ARGUMENT, "vkclip_roof_measure: a NULL argument");
+    *roof = (vkclip_roof){0};
+    const uint32_t *width =
+        engine->facts.device.kind == VKCLIP_DEVICE_SOFTWARE ? &width_software : &width_hardware;
     const struct gpu_pipeline_source copies = source_of("roof_copy", copy, sizeof copy, width);
     const struct gpu_pipeline_source pairs[2][2] = {
         {copies, source_of("roof_read", reads, sizeof reads, width)}, {copies, copies}};
-    return measure_memory(engine->gpu, pairs[0], 1.0, &roof->read_gbs, err) &&
+    return measure_rates(engine->gpu, width, roof, err) &&
+           measure_matrices(engine->gpu, roof, err) &&
+           measure_memory(engine->gpu, pairs[0], 1.0, &roof->read_gbs, err) &&
            measure_memory(engine->gpu, pairs[1], 2.0, &roof->copy_gbs, err);
 }

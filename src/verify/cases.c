@@ -441,6 +441,7 @@ bool cases_run(struct rig *rig, enum case_group group, vkclip_error *err)
         [CASES_LINEAR_ENDINGS] = cases_linear_endings,
         [CASES_LINEAR_DEPTH] = cases_linear_depth,
         [CASES_GELU] = cases_gelu,
+        [CASES_QUANTIZE] = cases_quantize,
         [CASES_LAYERNORM] = layernorm,
         [CASES_NORMALIZE] = normalize,
         [CASES_ATTENTION] = attention,

@@ -12,7 +12,8 @@ enum case_group {
     CASES_LINEAR_SIZES,
     CASES_LINEAR_ENDINGS, // bias, scale, GELU, QuickGELU, gain, addition, f32 output
     CASES_LINEAR_DEPTH,
-    CASES_GELU, // and QuickGELU
+    CASES_GELU,     // and QuickGELU
+    CASES_QUANTIZE, // in int8; elsewhere there is nothing to compare
     CASES_LAYERNORM,
     CASES_NORMALIZE,
     CASES_ATTENTION,

@@ -12,25 +12,62 @@ double ref_quick_gelu(double x)
     return x / (1.0 + exp(-1.702 * x));
 }
 
+static double product(const float *x, const float *w, uint32_t count)
+{
+    double sum = 0.0;
+    for (uint32_t k = 0; k < count; k++)
+        sum += (double)x[k] * (double)w[k];
+    return sum;
+}
+
+// What follows the product of column o; y is where it goes.
+static void finish_linear(double sum, const float *bias, uint32_t o, const struct linear_args *args,
+                          double *y)
+{
+    if (args->has_bias)
+        sum += (double)bias[o];
+    if (o < args->scaled_cols)
+        sum *= (double)args->scale;
+    if (args->activation == ACTIVATION_GELU)
+        sum = ref_gelu(sum);
+    if (args->activation == ACTIVATION_QUICK_GELU)
+        sum = ref_quick_gelu(sum);
+    if (args->has_gain)
+        sum *= (double)bias[args->out_cols + o];
+    *y = args->adds ? *y + sum : sum;
+}
+
 void ref_linear(const float *x, const float *w, const float *bias, uint32_t rows,
                 const struct linear_args *args, double *y)
 {
+    const uint64_t cols = args->in_cols;
+    for (uint32_t r = 0; r < rows; r++)
+        for (uint32_t o = 0; o < args->out_cols; o++)
+            finish_linear(product(x + r * cols, w + o * cols, args->in_cols), bias, o, args,
+                          &y[(uint64_t)r * args->out_cols + o]);
+}
+
+float ref_quantize(const float *row, uint32_t cols, float *integers)
+{
+    double largest = 0.0;
+    for (uint32_t c = 0; c < cols; c++)
+        largest = fmax(largest, fabs((double)row[c]));
+    for (uint32_t c = 0; c < cols; c++)
+        integers[c] = largest > 1e-30 ? (float)rint((double)row[c] * 127.0 / largest) : 0.0f;
+    return (float)largest * (1.0f / 127.0f);
+}
+
+// Sums of integers below 2^53 are exact in double.
+void ref_linear_int8(const struct ref_int8 *x, const struct ref_int8 *w, const float *bias,
+                     uint32_t rows, const struct linear_args *args, double *y)
+{
+    const uint64_t cols = args->in_cols;
     for (uint32_t r = 0; r < rows; r++)
         for (uint32_t o = 0; o < args->out_cols; o++) {
-            double sum = args->has_bias ? (double)bias[o] : 0.0;
-            for (uint32_t k = 0; k < args->in_cols; k++)
-                sum += (double)x[(uint64_t)r * args->in_cols + k] *
-                       (double)w[(uint64_t)o * args->in_cols + k];
-            if (o < args->scaled_cols)
-                sum *= (double)args->scale;
-            if (args->activation == ACTIVATION_GELU)
-                sum = ref_gelu(sum);
-            if (args->activation == ACTIVATION_QUICK_GELU)
-                sum = ref_quick_gelu(sum);
-            if (args->has_gain)
-                sum *= (double)bias[args->out_cols + o];
-            double *out = &y[(uint64_t)r * args->out_cols + o];
-            *out = args->adds ? *out + sum : sum;
+            const double sum =
+                product(x->integers + r * cols, w->integers + o * cols, args->in_cols);
+            const float scale = x->scales[r] * w->scales[o], scaled = (float)sum * scale;
+            finish_linear((double)scaled, bias, o, args, &y[(uint64_t)r * args->out_cols + o]);
         }
 }
 

@@ -13,6 +13,20 @@
 void ref_linear(const float *x, const float *w, const float *bias, uint32_t rows,
                 const struct linear_args *args, double *y);
 
+// Rows as 8-bit integers and scales.
+struct ref_int8 {
+    const float *integers; // [rows, cols]
+    const float *scales;   // [rows]
+};
+
+// One row; returns the scale.
+float ref_quantize(const float *row, uint32_t cols, float *integers);
+
+// The same with sum_k x[r,k] w[o,k] in integers, then times both scales in f32 as the device does
+// it, each product correctly rounded.
+void ref_linear_int8(const struct ref_int8 *x, const struct ref_int8 *w, const float *bias,
+                     uint32_t rows, const struct linear_args *args, double *y);
+
 // gain_bias [2, cols]
 void ref_layernorm(const float *x, const float *gain_bias, uint32_t rows, uint32_t cols,
                    double epsilon, double *y);

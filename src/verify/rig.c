@@ -38,6 +38,11 @@ bool rig_is_half(const struct rig *rig)
     return rig->kernels.precision == VKCLIP_PRECISION_FP16;
 }
 
+bool rig_is_int8(const struct rig *rig)
+{
+    return rig->kernels.precision == VKCLIP_PRECISION_INT8;
+}
+
 double rig_rounding(const struct rig *rig, double of_sums)
 {
     return of_sums + (rig_is_half(rig) ? 0x1p-10 : 0.0);
@@ -265,7 +270,7 @@ void rig_check(struct rig *rig, const char *what, const float *got, const double
                size_t count, double allowed)
 {
     struct rig_result result = {
-        .kernel = plan_first_kernel(rig->plan),
+        .kernel = plan_last_kernel(rig->plan),
         .allowed = allowed,
         .is_repeatable = rig->is_repeatable,
         .is_contained = rig->is_contained,

@@ -55,6 +55,7 @@ bool rig_init(struct rig *rig, struct gpu *gpu, const struct kernels_params *par
 void rig_finish(struct rig *rig);
 
 bool rig_is_half(const struct rig *rig);
+bool rig_is_int8(const struct rig *rig);
 
 // The bound of an output in the storage type: fp16 has 11 bits, and Vulkan lets a device round to
 // the nearest or towards zero (Precision and Operation of SPIR-V Instructions).

@@ -334,7 +334,7 @@ static struct gpu *open_gpu(const vkclip_tune_params *params, vkclip_precision *
         return NULL;
     const vkclip_device_facts *device = gpu_get_facts(gpu);
     *precision = tuning_precision(device, params->precision);
-    if (*precision == VKCLIP_PRECISION_FP32 || device->has_fp16_storage)
+    if (*precision != VKCLIP_PRECISION_FP16 || device->has_fp16_storage)
         return gpu;
     fail(err, VKCLIP_ERROR_DEVICE, "%s does not store fp16: use fp32", device->name);
     gpu_destroy(gpu);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/precision.h"
 #include "model/tuning.h"
 #include "verify/cases.h"
 #include "verify/small_model.h"
@@ -11,17 +12,21 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 // Unit vectors of a tower in f32. In fp16, weights and inputs of 11 bits put every product off by
-// up to 2^-11, at random. Both are what the project promises for the whole model.
-#define FP32_ALLOWED 2e-5
-#define FP16_ALLOWED 5e-3
+// up to 2^-11, at random, and in int8 of three bits fewer. All are what the project promises for
+// the whole model.
+static const double tower_allowed[] = {
+    [VKCLIP_PRECISION_FP32] = 2e-5,
+    [VKCLIP_PRECISION_FP16] = 5e-3,
+    [VKCLIP_PRECISION_INT8] = 4e-2,
+};
 
 #define HEAD_DIM 64 // of BiomedCLIP, and of the small model
 
 // What heads of other widths are tried on is left out: no tower in use has them.
 static const enum case_group groups[] = {
-    CASES_LINEAR_SIZES, CASES_LINEAR_ENDINGS, CASES_LINEAR_DEPTH, CASES_GELU,
-    CASES_LAYERNORM,    CASES_NORMALIZE,      CASES_ATTENTION,    CASES_ATTENTION_CAUSAL,
-    CASES_MEAN,         CASES_PATCHIFY,       CASES_EMBED_TOKENS,
+    CASES_LINEAR_SIZES,     CASES_LINEAR_ENDINGS, CASES_LINEAR_DEPTH, CASES_GELU,
+    CASES_QUANTIZE,         CASES_LAYERNORM,      CASES_NORMALIZE,    CASES_ATTENTION,
+    CASES_ATTENTION_CAUSAL, CASES_MEAN,           CASES_PATCHIFY,     CASES_EMBED_TOKENS,
 };
 
 static const char *const suffixes[KERNEL_COUNT] = {
@@ -42,11 +47,6 @@ struct verification {
     vkclip_check *checks[KERNEL_COUNT]; // of this precision; NULL while there is none
     uint32_t done, total;
 };
-
-static const char *precision_name(vkclip_precision precision)
-{
-    return precision == VKCLIP_PRECISION_FP16 ? "fp16" : "fp32";
-}
 
 static void show_progress(const struct verification *verification)
 {
@@ -157,11 +157,10 @@ static bool check_tower(struct verification *verification, const struct small_to
     bool is_run = embed_twice(tower, engine, together, alone, &reason);
     if (is_run || reason.status == VKCLIP_ERROR_NUMBERS) {
         vkclip_check *check = add_check(verification, tower->name, NULL);
-        bool is_half = verification->precision == VKCLIP_PRECISION_FP16;
         check->case_count = tower->count;
         snprintf(check->worst_case, sizeof check->worst_case, "%u inputs, together and alone",
                  tower->count);
-        check->allowed = is_half ? FP16_ALLOWED : FP32_ALLOWED;
+        check->allowed = tower_allowed[verification->precision];
         check->is_repeatable = is_run && memcmp(together, alone, count * sizeof *alone) == 0;
         check->worst = is_run ? 0.0 : INFINITY; // an embedding is not finite
         for (size_t i = 0; is_run && i < count; i++)

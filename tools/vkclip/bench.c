@@ -99,8 +99,9 @@ const struct command bench_command = {
         "medians agree within 2 %, or for a second. A sweep ends where a run would take longer\n"
         "than that. Every run is checked: what is computed wrongly has no speed. GFLOP/s counts\n"
         "matrix products only, GB/s what must be moved at least: weights, inputs and outputs.\n"
-        "'of roof' is how near either of them comes to what the device did, in the same run, when\n"
-        "it did nothing but multiply and add, or read, or copy.\n\n" SESSION_NOTES,
+        "'of roof' is how near the nearer of them comes to what the device did, in the same run,\n"
+        "when it did nothing but multiply and add as the kernel does, or read or "
+        "copy.\n\n" SESSION_NOTES,
     .examples = "  vkclip bench\n"
                 "  vkclip bench --synthetic\n"
                 "  vkclip bench --batch 8 --runs 50 --json\n",

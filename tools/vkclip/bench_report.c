@@ -33,11 +33,29 @@ static double gigabytes_per_s(const vkclip_kernel_time *kernel)
     return rate(kernel->gigabytes, kernel->milliseconds * 1e-3);
 }
 
-// All kernels compute in fp32, whatever they store.
-static double roof_fraction(const vkclip_roof *roof, const vkclip_kernel_time *kernel)
+static const char *const arithmetics[] = {
+    [VKCLIP_ARITHMETIC_FP32] = "fp32",
+    [VKCLIP_ARITHMETIC_MATRIX] = "matrix",
+    [VKCLIP_ARITHMETIC_DOT4] = "dot4",
+};
+
+// How near a kernel is to the nearer of its two roofs, and to which.
+struct nearness {
+    const char *roof;
+    double fraction;
+};
+
+static struct nearness nearest_roof(const vkclip_roof *roof, const vkclip_kernel_time *kernel)
 {
-    return fmax(rate(gflop_per_s(kernel), roof->fp32_gflops),
-                rate(gigabytes_per_s(kernel), fmax(roof->read_gbs, roof->copy_gbs)));
+    const double gflops[] = {
+        [VKCLIP_ARITHMETIC_FP32] = roof->fp32_gflops,
+        [VKCLIP_ARITHMETIC_MATRIX] = roof->matrix_gflops,
+        [VKCLIP_ARITHMETIC_DOT4] = roof->dot4_gops,
+    };
+    const double computed = rate(gflop_per_s(kernel), gflops[kernel->arithmetic]);
+    const double moved = rate(gigabytes_per_s(kernel), fmax(roof->read_gbs, roof->copy_gbs));
+    return computed > moved ? (struct nearness){arithmetics[kernel->arithmetic], computed}
+                            : (struct nearness){"memory", moved};
 }
 
 // How long somebody waits for the first embedding of a process, and for what.
@@ -89,13 +107,15 @@ static void add_head(struct text *text, const struct bench *bench)
 static void add_first(struct text *text, const struct bench *bench)
 {
     const struct first first = first_embedding(bench);
+    const vkclip_engine_facts *engine = vkclip_engine_get_facts(bench->session.engine);
     text_add(text, "\n%-24s", "first embedding, s");
     for (size_t i = 0; i < COUNT(first.parts); i++)
         text_add(text, "  %9s", i + 1 < COUNT(first.parts) ? first.parts[i].name : "first run");
     text_add(text, "\n  after %-16.3f", first.total_s);
     for (size_t i = 0; i < COUNT(first.parts); i++)
         text_add(text, "  %9.3f", first.parts[i].seconds);
-    text_add(text, "\n");
+    text_add(text, "\n  weights: %.3f to read, %.3f to convert, %.3f to upload\n", engine->read_s,
+             engine->convert_s, engine->upload_s);
 }
 
 static void add_rows(struct text *text, const struct bench *bench)
@@ -135,6 +155,8 @@ static void add_roof(struct text *text, const vkclip_roof *roof)
     text_add(text, "\nroof     fp32 %.1f GFLOP/s", roof->fp32_gflops);
     if (roof->fp16_gflops > 0.0)
         text_add(text, ", fp16 %.1f GFLOP/s", roof->fp16_gflops);
+    if (roof->matrix_gflops > 0.0)
+        text_add(text, ", matrix %.1f GFLOP/s", roof->matrix_gflops);
     if (roof->dot4_gops > 0.0)
         text_add(text, ", dot4 %.1f GOP/s", roof->dot4_gops);
     text_add(text, ", read %.1f GB/s, copy %.1f GB/s\n", roof->read_gbs, roof->copy_gbs);
@@ -152,9 +174,11 @@ static void add_profile(struct text *text, const char *what, const struct bench_
              "GFLOP/s", "GB/s", "of roof");
     for (uint32_t i = 0; i < profile->count; i++) {
         const vkclip_kernel_time *kernel = &profile->kernels[i];
-        text_add(text, "  %-22s  %9u  %9.3f  %7.1f %%  %9.1f  %9.1f  %7.1f %%\n", kernel->kernel,
+        const struct nearness nearest = nearest_roof(roof, kernel);
+        text_add(text, "  %-22s  %9u  %9.3f  %7.1f %%  %9.1f  %9.1f  %7.1f %% %s\n", kernel->kernel,
                  kernel->calls, kernel->milliseconds, 100.0 * rate(kernel->milliseconds, sum),
-                 gflop_per_s(kernel), gigabytes_per_s(kernel), 100.0 * roof_fraction(roof, kernel));
+                 gflop_per_s(kernel), gigabytes_per_s(kernel), 100.0 * nearest.fraction,
+                 nearest.roof);
     }
 }
 
@@ -195,13 +219,17 @@ static void add_profile_json(struct text *text, const char *what,
     text_add(text, ",\n \"%s_kernels\": {\"batch\": %u, \"kernels\": [", what, profile->batch);
     for (uint32_t i = 0; i < profile->count; i++) {
         const vkclip_kernel_time *kernel = &profile->kernels[i];
+        const struct nearness nearest = nearest_roof(roof, kernel);
         text_add(text, i ? ",\n  {\"kernel\": " : "\n  {\"kernel\": ");
         text_add_json(text, kernel->kernel);
         text_add(text,
-                 ", \"calls\": %u, \"milliseconds\": %.9g, \"gflop\": %.9g, \"gigabytes\": %.9g, "
-                 "\"gflop_per_s\": %.9g, \"gigabytes_per_s\": %.9g, \"roof_fraction\": %.9g}",
-                 kernel->calls, kernel->milliseconds, kernel->gflop, kernel->gigabytes,
-                 gflop_per_s(kernel), gigabytes_per_s(kernel), roof_fraction(roof, kernel));
+                 ", \"arithmetic\": \"%s\", \"calls\": %u, \"milliseconds\": %.9g, "
+                 "\"gflop\": %.9g, \"gigabytes\": %.9g, \"gflop_per_s\": %.9g, "
+                 "\"gigabytes_per_s\": %.9g, \"roof\": \"%s\", "
+                 "\"roof_fraction\": %.9g}",
+                 arithmetics[kernel->arithmetic], kernel->calls, kernel->milliseconds,
+                 kernel->gflop, kernel->gigabytes, gflop_per_s(kernel), gigabytes_per_s(kernel),
+                 nearest.roof, nearest.fraction);
     }
     text_add(text, "]}");
 }
@@ -227,15 +255,17 @@ void bench_print_json(struct text *text, const struct bench *bench)
     text_add(text, ",\n \"first_embedding\": {\"total_s\": %.9g", first.total_s);
     for (size_t i = 0; i < COUNT(first.parts); i++)
         text_add(text, ", \"%s_s\": %.9g", first.parts[i].name, first.parts[i].seconds);
+    text_add(text, ",\n  \"weights\": {\"read_s\": %.9g, \"convert_s\": %.9g, \"upload_s\": %.9g}",
+             engine->read_s, engine->convert_s, engine->upload_s);
     text_add(text, "},\n \"first_image_s\": %.9g, \"first_text_s\": %.9g", bench->first_image_s,
              bench->first_text_s);
     add_rows_json(text, bench);
     text_add(text,
              ",\n \"roof\": {\"fp32_gflop_per_s\": %.9g, \"fp16_gflop_per_s\": %.9g, "
-             "\"dot4_gop_per_s\": %.9g, \"read_gigabytes_per_s\": %.9g, "
-             "\"copy_gigabytes_per_s\": %.9g}",
-             bench->roof.fp32_gflops, bench->roof.fp16_gflops, bench->roof.dot4_gops,
-             bench->roof.read_gbs, bench->roof.copy_gbs);
+             "\"matrix_gflop_per_s\": %.9g, \"dot4_gop_per_s\": %.9g, "
+             "\"read_gigabytes_per_s\": %.9g, \"copy_gigabytes_per_s\": %.9g}",
+             bench->roof.fp32_gflops, bench->roof.fp16_gflops, bench->roof.matrix_gflops,
+             bench->roof.dot4_gops, bench->roof.read_gbs, bench->roof.copy_gbs);
     add_profile_json(text, "image", &bench->images, &bench->roof);
     add_profile_json(text, "text", &bench->texts, &bench->roof);
     text_add(text, "}\n");

@@ -39,9 +39,9 @@ void devices_add_json(struct text *text, const vkclip_device_facts *device)
              device->shared_memory_bytes, device->workgroup_width, device->subgroup_width);
     text_add(text, "\"matrix\": [%u, %u, %u], ", device->matrix_rows, device->matrix_cols,
              device->matrix_depth);
-    text_add(text, "\"fp16_storage\": %s, \"fp16_arithmetic\": %s, \"dot4\": %s, ",
+    text_add(text, "\"fp16_storage\": %s, \"fp16_arithmetic\": %s, \"dot4\": %s, \"quads\": %s, ",
              boolean(device->has_fp16_storage), boolean(device->has_fp16_arithmetic),
-             boolean(device->has_dot4));
+             boolean(device->has_dot4), boolean(device->has_quads));
     text_add(text, "\"timestamps\": %s, \"usable\": %s, \"default\": %s",
              boolean(device->has_timestamps), boolean(device->is_usable),
              boolean(device->is_default));

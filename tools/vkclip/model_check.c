@@ -14,13 +14,14 @@
 #include "session.h"
 
 // How far an embedding may be off: the largest difference of its numbers, and 1 - cosine. What the
-// project promises; rounding to 24 and to 11 bits over a tower's layers stays far below.
+// project promises; rounding to 24, 11 and 8 bits over a tower's layers stays below.
 struct allowance {
     double difference, turn;
 };
 static const struct allowance allowances[] = {
     [VKCLIP_PRECISION_FP32] = {2e-5, 1e-6},
     [VKCLIP_PRECISION_FP16] = {5e-3, 1e-4},
+    [VKCLIP_PRECISION_INT8] = {4e-2, 1e-3},
 };
 
 enum tower { IMAGE_TOWER, TEXT_TOWER };

@@ -9,6 +9,7 @@ const char *const session_precisions[] = {
     [VKCLIP_PRECISION_DEFAULT] = "auto",
     [VKCLIP_PRECISION_FP32] = "fp32",
     [VKCLIP_PRECISION_FP16] = "fp16",
+    [VKCLIP_PRECISION_INT8] = "int8",
     NULL,
 };
 
