@@ -9,6 +9,7 @@
 //
 // Statistics are there under VK_LAYER_VKCLIP_test with statistics=on, where the driver has
 // VK_KHR_pipeline_executable_properties; else lines end before the driver's name of the shader.
+#include "base/precision.h"
 #include "gpu/internal.h"
 #include "model/kernels.h"
 
@@ -158,8 +159,7 @@ static bool compile_set(struct set *set, const struct kernels_params *params)
 static bool compile_precision(struct gpu *gpu, vkclip_precision precision)
 {
     const vkclip_device_facts *device = gpu_get_facts(gpu);
-    struct set set = {.gpu = gpu,
-                      .precision = precision == VKCLIP_PRECISION_FP16 ? "fp16" : "fp32"};
+    struct set set = {.gpu = gpu, .precision = precision_name(precision)};
     bool is_good = compile_set(&set, &(struct kernels_params){
                                          .precision = precision,
                                          .tiles = kernels_choose_tiles(device),
@@ -193,6 +193,7 @@ int main(void)
     bool is_good = compile_precision(gpu, VKCLIP_PRECISION_FP32);
     if (gpu_get_facts(gpu)->has_fp16_storage)
         is_good = compile_precision(gpu, VKCLIP_PRECISION_FP16) && is_good;
+    is_good = compile_precision(gpu, VKCLIP_PRECISION_INT8) && is_good;
     gpu_destroy(gpu);
     return is_good ? 0 : 1;
 }

@@ -125,13 +125,19 @@ bool linear_variant_fits(const struct linear_variant *variant, const vkclip_devi
                device->shared_memory_bytes;
 }
 
+#define VENDOR_IMAGINATION 0x1010
+
 bool linear_variant_suits(const struct linear_variant *variant, const vkclip_device_facts *device,
                           vkclip_precision precision)
 {
     if (!linear_variant_fits(variant, device, precision))
         return false;
     if (device->kind == VKCLIP_DEVICE_SOFTWARE)
-        return variant->method != LINEAR_STAGED && variant->parts == 1;
+        return !linear_variant_is_staged(variant) && variant->parts == 1;
+    // Its compiler (powervr of Mesa 26.2.6) ends the program where it finds no register to spare:
+    // with 52 outputs a lane, of staged-208x32.
+    if (device->vendor_id == VENDOR_IMAGINATION && variant->tile_rows * variant->tile_cols > 32)
+        return false;
     return variant->lanes > 16 || variant->method == LINEAR_MATRIX;
 }
 
