@@ -97,10 +97,11 @@ static uint32_t shared_bytes(const struct linear_variant *variant, uint32_t frag
 // be 512, and a product takes it minutes.
 #define MOST_OUTPUTS 128
 
-// linear_int8 has no parts: nothing has to be added in an order there.
+// linear_int8 has no parts: nothing has to be added in an order there. Nor does it share loads.
 static bool fits_int8(const struct linear_variant *variant, const vkclip_device_facts *device)
 {
     return variant->parts == 1 && variant->method != LINEAR_MATRIX &&
+           variant->method != LINEAR_QUADS &&
            (device->has_dot4 || !linear_variant_is_dot4(variant));
 }
 
