@@ -234,6 +234,12 @@ static void embeddings_in_fp16_have_the_same_bits_in_any_batch(void **state)
     check_same_bits(VKCLIP_PRECISION_FP16);
 }
 
+static void embeddings_in_int8_have_the_same_bits_in_any_batch(void **state)
+{
+    (void)state;
+    check_same_bits(VKCLIP_PRECISION_INT8);
+}
+
 // Two engines on one model, used in turns, do not disturb each other.
 static void two_engines_share_one_model(void **state)
 {
@@ -263,6 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(embeddings_in_fp32_have_the_same_bits_in_any_batch),
         cmocka_unit_test(embeddings_in_fp16_have_the_same_bits_in_any_batch),
+        cmocka_unit_test(embeddings_in_int8_have_the_same_bits_in_any_batch),
         cmocka_unit_test(two_engines_share_one_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,6 +54,16 @@ def texts_in_fp32_have_the_same_bits_in_every_process(tmp):
 
 
 @case("device")
+def images_in_int8_have_the_same_bits_in_every_process(tmp):
+    check_images(tmp, "int8")
+
+
+@case("device")
+def texts_in_int8_have_the_same_bits_in_every_process(tmp):
+    check(tmp, "text", "int8", TEXTS)
+
+
+@case("device")
 def texts_in_fp16_have_the_same_bits_in_every_process(tmp):
     check(tmp, "text", "fp16", TEXTS)
 

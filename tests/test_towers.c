@@ -1,5 +1,5 @@
 // Defends that both towers give open_clip's embeddings: vkclip through its public header alone,
-// against vectors that open_clip recorded (tests/golden), in both precisions and file formats.
+// against vectors that open_clip recorded (tests/golden), in all precisions and file formats.
 //
 //   test_towers small       the demo model and a tiny one
 //   test_towers full DIR    a model of BiomedCLIP's true shape, written to DIR by full_model
@@ -12,13 +12,17 @@
 #include "open_engine.h"
 #include "variant.h"
 
-// Unit vectors in f32: sums of 3072 products over 12 layers drift by some 1e-6; the bounds are
-// those the project promises.
-#define FP32_TOLERANCE 2e-5
-#define FP32_COSINE    (1.0 - 1e-6)
-// Weights and inputs of 11 bits: every product is off by up to 2^-11, at random.
-#define FP16_TOLERANCE 5e-3
-#define FP16_COSINE    0.9999
+// Unit vectors in f32: sums of 3072 products over 12 layers drift by some 1e-6. In fp16, weights and
+// inputs of 11 bits: every product is off by up to 2^-11, at random. In int8 of three bits fewer:
+// eight times in a number, 64 times in 1 - cosine. The bounds are those the project promises. A
+// logit is 85 cosines.
+static const struct {
+    double tolerance, least_cosine, logits;
+} allowed[] = {
+    [VKCLIP_PRECISION_FP32] = {2e-5, 1.0 - 1e-6, 1e-3},
+    [VKCLIP_PRECISION_FP16] = {5e-3, 0.9999, 0.1},
+    [VKCLIP_PRECISION_INT8] = {4e-2, 1.0 - 6.4e-3, 0.8},
+};
 
 static const char *full_directory;
 
@@ -49,9 +53,8 @@ static void check_logits(const vkclip_model *model, const struct golden *golden,
 // False where the device does not have the precision.
 static bool check_towers(const struct setup *setup)
 {
-    const bool is_half = setup->precision == VKCLIP_PRECISION_FP16;
-    const double tolerance = is_half ? FP16_TOLERANCE : FP32_TOLERANCE;
-    const double least_cosine = is_half ? FP16_COSINE : FP32_COSINE;
+    const double tolerance = allowed[setup->precision].tolerance;
+    const double least_cosine = allowed[setup->precision].least_cosine;
     vkclip_error err;
     vkclip_model *model;
     vkclip_engine *engine = open_engine(setup->path, setup->precision, 0, &model);
@@ -77,8 +80,7 @@ static bool check_towers(const struct setup *setup)
     snprintf(what, sizeof what, "%s, texts", setup->name);
     golden_check(what, texts, golden.text_embeddings, golden.text_count, golden.width, tolerance,
                  least_cosine);
-    // A logit is 85 cosines.
-    check_logits(model, &golden, images, texts, 100.0 * (is_half ? 1e-3 : 1e-5));
+    check_logits(model, &golden, images, texts, allowed[setup->precision].logits);
 
     free(images), free(texts);
     golden_close(&golden);
@@ -112,6 +114,13 @@ static void tiny_model_in_fp16_matches_open_clip(void **state)
         skip();
 }
 
+static void tiny_model_in_int8_is_near_open_clip(void **state)
+{
+    (void)state;
+    check_towers(&(struct setup){"tiny int8", "tests/golden/tiny/tiny.safetensors", TINY,
+                                 VKCLIP_PRECISION_INT8});
+}
+
 static void demo_model_matches_open_clip(void **state)
 {
     (void)state;
@@ -124,6 +133,12 @@ static void demo_model_in_fp16_matches_open_clip(void **state)
     if (!check_towers(
             &(struct setup){"demo fp16", "tools/demo/model", DEMO, VKCLIP_PRECISION_FP16}))
         skip();
+}
+
+static void demo_model_in_int8_is_near_open_clip(void **state)
+{
+    (void)state;
+    check_towers(&(struct setup){"demo int8", "tools/demo/model", DEMO, VKCLIP_PRECISION_INT8});
 }
 
 // Texts as strings, through the tokenizer, give what open_clip's tokenizer and tower give.
@@ -139,7 +154,8 @@ static void demo_texts_match_open_clip_from_strings(void **state)
     if (!vkclip_embed_texts(engine, golden.texts, golden.text_count, texts, &err))
         fail_msg("%s", err.message);
     golden_check("demo, texts from strings", texts, golden.text_embeddings, golden.text_count,
-                 golden.width, FP32_TOLERANCE, FP32_COSINE);
+                 golden.width, allowed[VKCLIP_PRECISION_FP32].tolerance,
+                 allowed[VKCLIP_PRECISION_FP32].least_cosine);
     free(texts);
     golden_close(&golden);
     vkclip_engine_destroy(engine);
@@ -317,18 +333,11 @@ static void d4_devices_that_are_not_there_are_refused(void **state)
     vkclip_model_close(model);
 }
 
-// A model whose weights are not numbers loads, as in the reference, but gives no embedding.
-static void m19_embeddings_that_are_not_finite_are_an_error(void **state)
+static void check_not_finite(const char *directory, vkclip_precision precision)
 {
-    (void)state;
-    struct variant variant;
-    variant_begin(&variant);
-    variant_fill(&variant, "visual.trunk.norm.weight", NAN);
-    variant_fill(&variant, "text.proj.2.weight", 0.0f);
-    variant_end(&variant);
     vkclip_error err;
     vkclip_model *model;
-    vkclip_engine *engine = open_engine(variant.directory, VKCLIP_PRECISION_FP32, 1, &model);
+    vkclip_engine *engine = open_engine(directory, precision, 1, &model);
     uint8_t pixels[32 * 32 * 3] = {0};
     float out[40];
     assert_false(vkclip_embed_pixels(engine, pixels, 1, out, &err));
@@ -340,7 +349,24 @@ static void m19_embeddings_that_are_not_finite_are_an_error(void **state)
         assert_true(out[i] == 0.0f);
     vkclip_engine_destroy(engine);
     vkclip_model_close(model);
-    variant_remove(&variant);
+}
+
+// A model whose weights are not numbers loads, as in the reference, but gives no embedding; nor
+// when they are made integers.
+static void m19_embeddings_that_are_not_finite_are_an_error(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"visual.trunk.norm.weight", "visual.head.proj.weight"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        struct variant variant;
+        variant_begin(&variant);
+        variant_fill(&variant, names[i], NAN);
+        variant_fill(&variant, "text.proj.2.weight", 0.0f);
+        variant_end(&variant);
+        check_not_finite(variant.directory, VKCLIP_PRECISION_FP32);
+        check_not_finite(variant.directory, VKCLIP_PRECISION_INT8);
+        variant_remove(&variant);
+    }
 }
 
 // fp16 ends at 65504: a larger weight would become infinite without a word.
@@ -397,6 +423,12 @@ static void full_model_in_fp16_matches_open_clip(void **state)
         skip();
 }
 
+static void full_model_in_int8_is_near_open_clip(void **state)
+{
+    (void)state;
+    check_full("model.safetensors", VKCLIP_PRECISION_INT8);
+}
+
 // The same weights without a file.
 static void full_model_from_its_seed_matches_open_clip(void **state)
 {
@@ -439,8 +471,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(tiny_model_of_torch_save_matches_open_clip),
         cmocka_unit_test(tiny_model_of_safetensors_matches_open_clip),
         cmocka_unit_test(tiny_model_in_fp16_matches_open_clip),
+        cmocka_unit_test(tiny_model_in_int8_is_near_open_clip),
         cmocka_unit_test(demo_model_matches_open_clip),
         cmocka_unit_test(demo_model_in_fp16_matches_open_clip),
+        cmocka_unit_test(demo_model_in_int8_is_near_open_clip),
         cmocka_unit_test(demo_texts_match_open_clip_from_strings),
         cmocka_unit_test(images_in_memory_are_embedded_as_their_options_say),
         cmocka_unit_test(templates_are_averaged_as_open_clip_does),
@@ -455,6 +489,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(full_model_of_safetensors_matches_open_clip),
         cmocka_unit_test(full_model_of_torch_save_matches_open_clip),
         cmocka_unit_test(full_model_in_fp16_matches_open_clip),
+        cmocka_unit_test(full_model_in_int8_is_near_open_clip),
         cmocka_unit_test(full_model_from_its_seed_matches_open_clip),
         cmocka_unit_test(full_model_in_fp16_and_64_pictures_fit_in_a_gigabyte),
     };

@@ -63,10 +63,11 @@ static void write_tensor(const struct cargo *cargo)
 }
 
 static void cargo_open(struct cargo *cargo, struct gpu *gpu, uint32_t rows, uint32_t cols,
-                       uint32_t element_bytes)
+                       vkclip_precision precision)
 {
     vkclip_error err;
-    const uint64_t padded = (uint64_t)(rows + 2 * PANEL_COLS) * cols, count = (uint64_t)rows * cols;
+    const uint64_t padded = (uint64_t)(rows + 2 * PANEL_COLS) * (cols + 4),
+                   count = (uint64_t)rows * cols;
     float *values = malloc(count * sizeof *values);
     const struct weight tensor = {
         .name = "tensor", .rank = 2, .shape = {rows, cols}, .element_count = count};
@@ -74,11 +75,9 @@ static void cargo_open(struct cargo *cargo, struct gpu *gpu, uint32_t rows, uint
     for (uint64_t i = 0; i < count; i++) // both signs, subnormal halves among them
         values[i] = (float)((int64_t)(i * 2654435761u % 20011) - 10005) * 3e-6f;
     open_tensor(cargo, &tensor);
-    assert_true(loader_init(&cargo->loader, &cargo->weights,
-                            element_bytes == 2 ? VKCLIP_PRECISION_FP16 : VKCLIP_PRECISION_FP32,
-                            NULL, &err));
+    assert_true(loader_init(&cargo->loader, &cargo->weights, precision, NULL, &err));
 
-    const uint64_t size_bytes = padded * element_bytes;
+    const uint64_t size_bytes = padded * cargo->loader.element_bytes;
     struct gpu_buffer *buffer = gpu_buffer_create(gpu, size_bytes, GPU_MEMORY_DEVICE, &err);
     assert_non_null(buffer);
     cargo->target = (struct gpu_range){.buffer = buffer, .size_bytes = size_bytes};
@@ -155,6 +154,39 @@ static void check_table(const struct cargo *cargo, uint32_t rows, uint32_t cols,
     check_untouched(cargo, (uint64_t)(rows - 1) * cols * element_bytes);
 }
 
+// Row of int8: each integer is its value over the scale, within half of one; the largest is 127.
+static void check_int8_row(const struct cargo *cargo, uint32_t row, uint32_t cols)
+{
+    const uint32_t words = (cols + 3) / 4;
+    const float *values = cargo->values + (uint64_t)row * cols;
+    const uint32_t *column = (const uint32_t *)cargo->bytes +
+                             (uint64_t)(row / PANEL_COLS) * (words + 1) * PANEL_COLS +
+                             row % PANEL_COLS;
+    const double scale = (double)float_from_bits(column[(size_t)words * PANEL_COLS]);
+    double largest = 0.0;
+    for (uint32_t k = 0; k < 4 * words; k++) {
+        const uint32_t byte = column[(size_t)(k / 4) * PANEL_COLS] >> 8 * (k % 4) & 0xff;
+        const double value = k < cols ? (double)values[k] : 0.0;
+        const double off = (byte > 127 ? byte - 256.0 : byte) * scale - value;
+        if (!(fabs(off) <= 0.50001 * scale))
+            fail_msg("row %u, column %u: %u times %g for %g", row, k, byte, scale, value);
+        largest = fmax(largest, fabs(value));
+    }
+    assert_true(fabs(127.0 * scale - largest) <= 1e-6 * largest);
+}
+
+static void check_int8(const struct cargo *cargo, uint32_t rows, uint32_t cols)
+{
+    const uint64_t panels = (rows + PANEL_COLS - 1) / PANEL_COLS, words = (cols + 3) / 4 + 1;
+    const uint32_t *last = (const uint32_t *)cargo->bytes + (panels - 1) * words * PANEL_COLS;
+    for (uint32_t row = 0; row < rows; row++)
+        check_int8_row(cargo, row, cols);
+    for (uint32_t i = 0; i < words * PANEL_COLS; i++)
+        if ((rows - 1) % PANEL_COLS < i % PANEL_COLS)
+            assert_int_equal(last[i], 0);
+    check_untouched(cargo, panels * words * PANEL_COLS * sizeof *last);
+}
+
 // ---- tests -----------------------------------------------------------------------------------
 
 // Around a panel of 32 rows; one panel to a thread and several; more than a piece of 16 MiB, the
@@ -166,18 +198,38 @@ static void weights_lie_as_the_kernels_read_them(void **state)
     } sizes[] = {{1, 1}, {31, 7}, {32, 64}, {33, 5}, {1100, 48}, {3000, 3072}, {66000, 77}};
     for (uint32_t i = 0; i < COUNT(sizes) * 16; i++) {
         const uint32_t rows = sizes[i / 16].rows, cols = sizes[i / 16].cols;
-        const uint32_t element_bytes = i & 1 ? 2 : 4;
+        const vkclip_precision precision = i & 1 ? VKCLIP_PRECISION_FP16 : VKCLIP_PRECISION_FP32;
         const bool is_table = (i & 2) && rows > 1;
         struct cargo cargo;
         vkclip_error err = {0};
         has_threads = i & 4;
-        cargo_open(&cargo, *state, rows, cols, element_bytes);
+        cargo_open(&cargo, *state, rows, cols, precision);
         if (!send(&cargo, is_table, i & 8, &err))
             fail_msg("%s", err.message);
         if (is_table)
-            check_table(&cargo, rows, cols, element_bytes);
+            check_table(&cargo, rows, cols, cargo.loader.element_bytes);
         else
-            check_panels(&cargo, rows, cols, element_bytes);
+            check_panels(&cargo, rows, cols, cargo.loader.element_bytes);
+        cargo_close(&cargo);
+    }
+}
+
+// Sizes as above; columns that fill no word are followed by zeros.
+static void integers_lie_as_the_kernels_read_them(void **state)
+{
+    static const struct {
+        uint32_t rows, cols;
+    } sizes[] = {{1, 1}, {31, 7}, {32, 64}, {33, 5}, {1100, 48}, {9000, 3072}};
+    for (uint32_t i = 0; i < COUNT(sizes) * 4; i++) {
+        const uint32_t rows = sizes[i / 4].rows, cols = sizes[i / 4].cols;
+        struct cargo cargo;
+        vkclip_error err = {0};
+        has_threads = i & 1;
+        cargo_open(&cargo, *state, rows, cols, VKCLIP_PRECISION_INT8);
+        memset(cargo.values, 0, cols * sizeof *cargo.values); // a row without a scale
+        if (!send(&cargo, false, i & 2, &err))
+            fail_msg("%s", err.message);
+        check_int8(&cargo, rows, cols);
         cargo_close(&cargo);
     }
 }
@@ -193,7 +245,7 @@ static void the_first_weight_that_cannot_be_stored_is_told_of(void **state)
             vkclip_error err = {0};
             char wanted[32];
             has_threads = i & 1;
-            cargo_open(&cargo, *state, rows, cols, 2);
+            cargo_open(&cargo, *state, rows, cols, VKCLIP_PRECISION_FP16);
             for (uint32_t bad = first; bad < 3; bad++)
                 cargo.values[bad_rows[bad] * cols + 77] = -1e5f * (float)(3 - bad);
             cargo.values[2] = -INFINITY; // has a half
@@ -226,6 +278,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(weights_lie_as_the_kernels_read_them),
+        cmocka_unit_test(integers_lie_as_the_kernels_read_them),
         cmocka_unit_test(the_first_weight_that_cannot_be_stored_is_told_of),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

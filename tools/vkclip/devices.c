@@ -42,6 +42,7 @@ void devices_add_json(struct text *text, const vkclip_device_facts *device)
     text_add(text, "\"fp16_storage\": %s, \"fp16_arithmetic\": %s, \"dot4\": %s, \"quads\": %s, ",
              boolean(device->has_fp16_storage), boolean(device->has_fp16_arithmetic),
              boolean(device->has_dot4), boolean(device->has_quads));
+    text_add(text, "\"fast_dot4\": %s, ", boolean(device->has_fast_dot4));
     text_add(text, "\"timestamps\": %s, \"usable\": %s, \"default\": %s",
              boolean(device->has_timestamps), boolean(device->is_usable),
              boolean(device->is_default));
@@ -65,11 +66,13 @@ static bool read_tuning(uint32_t index, vkclip_precision precision, vkclip_tunin
            tuning->variant_count > 0;
 }
 
-static const vkclip_precision precisions[] = {VKCLIP_PRECISION_FP32, VKCLIP_PRECISION_FP16};
+// fp16 last, where a device may not have it.
+static const vkclip_precision precisions[] = {VKCLIP_PRECISION_FP32, VKCLIP_PRECISION_INT8,
+                                              VKCLIP_PRECISION_FP16};
 
 static size_t precision_count(const vkclip_device_facts *device)
 {
-    return !device->is_usable ? 0 : device->has_fp16_storage ? 2 : 1;
+    return !device->is_usable ? 0 : device->has_fp16_storage ? 3 : 2;
 }
 
 static void add_tuning_json(struct text *text, const vkclip_device_facts *device, uint32_t index)

@@ -44,7 +44,7 @@ extern const char *const session_precisions[];
     SESSION_DEVICE_OPTION(s),                                                                 \
     {.name = "precision", .argument = "PRECISION", .number = &(s).precision,                  \
      .choices = session_precisions,                                                           \
-     .help = "auto, fp32 or fp16; auto is fp16 on GPUs that store it, else fp32"},            \
+     .help = "auto, fp32, fp16 or int8; auto is fp16 on GPUs that store it, else fp32"},      \
     {.name = "batch", .argument = "N", .number = &(s).batch, .least = 1, .most = 4096,        \
      .help = "images computed at once; default: chosen for the device"},                      \
     {.name = "force", .flag = &(s).is_forced,                                                 \

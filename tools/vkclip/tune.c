@@ -127,7 +127,7 @@ static enum exit_status run(const struct command *command, int count, char **arg
          .argument = "PRECISION",
          .number = &of.common.precision,
          .choices = session_precisions,
-         .help = "auto, fp32 or fp16; auto is fp16 on GPUs that store it, else fp32"},
+         .help = "auto, fp32, fp16 or int8; auto is fp16 on GPUs that store it, else fp32"},
         {.name = "forget",
          .flag = &of.is_forgetting,
          .help = "go back to what the device had before it was tuned"},

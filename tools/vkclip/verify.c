@@ -238,7 +238,7 @@ static enum exit_status run(const struct command *command, int count, char **arg
          .argument = "PRECISION",
          .number = &common->precision,
          .choices = session_precisions,
-         .help = "auto, fp32 or fp16; auto is both where the device stores fp16"},
+         .help = "auto, fp32, fp16 or int8; auto is fp32 and, where the device stores it, fp16"},
         {.name = "json",
          .flag = &verification.is_json,
          .help = "print one JSON object, to send in"},
