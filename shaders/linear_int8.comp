@@ -37,6 +37,8 @@ layout(set = 0, binding = 1) readonly buffer Weights { uint w[]; };
 const uint TILE_DOWN = TILE_ROWS * (WORKGROUP_WIDTH / LANES_ACROSS);
 const uint TILE_ACROSS = TILE_COLS * LANES_ACROSS;
 
+const uint QUADS = TILE_COLS / 4; // a lane's columns in fours
+
 int totals[TILE_ROWS][TILE_COLS];
 
 #if DOT4
@@ -142,7 +144,7 @@ void multiply_staged(uint first_row, uint first_col, uint row, uint col, uint ro
     for (uint first_word = 0; first_word < args.in_cols / 4; first_word += SLAB) {
         load_slabs(first_row, first_col, first_word, rows);
         barrier();
-        [[unroll]] for (uint k = 0; k < SLAB; k++) {
+        [[dont_unroll]] for (uint k = 0; k < SLAB; k++) {
             uint inputs[TILE_ROWS], weights[TILE_COLS];
             [[unroll]] for (uint c = 0; c < TILE_COLS; c++)
                 weights[c] = slab_w[k * TILE_ACROSS + col + c * LANES_ACROSS];
@@ -153,6 +155,16 @@ void multiply_staged(uint first_row, uint first_col, uint row, uint col, uint ro
         end_chunk();
         barrier();
     }
+}
+
+void store_scaled(uint row, uint col, int total)
+{
+    const uint words = args.in_cols / 4;
+    const float scale = uintBitsToFloat(x[x_begin(row) + words]) *
+                        uintBitsToFloat(w[w_begin(col) + words * PANEL_COLS]);
+    // Not to be fused with what follows in some variants and not in others.
+    precise const float product = float(total) * scale;
+    store(row, col, product);
 }
 
 void main()
@@ -177,19 +189,16 @@ void main()
         multiply_unstaged(row, col, rows);
 
     // A loop, as in linear.comp.
-    int results[TILE_ROWS * TILE_COLS];
+    ivec4 results[TILE_ROWS * QUADS];
     [[unroll]] for (uint r = 0; r < TILE_ROWS; r++)
-        [[unroll]] for (uint c = 0; c < TILE_COLS; c++)
-            results[r * TILE_COLS + c] = totals[r][c];
-    const uint words = args.in_cols / 4;
-    [[dont_unroll]] for (uint i = 0; i < TILE_ROWS * TILE_COLS; i++) {
-        const uint r = row + i / TILE_COLS, c = col + i % TILE_COLS * LANES_ACROSS;
-        if (r >= rows || c >= args.out_cols)
-            continue;
-        const float scale = uintBitsToFloat(x[x_begin(r) + words]) *
-                            uintBitsToFloat(w[w_begin(c) + words * PANEL_COLS]);
-        // Not to be fused with what follows in some variants and not in others.
-        precise const float product = float(results[i]) * scale;
-        store(r, c, product);
+        [[unroll]] for (uint c = 0; c < TILE_COLS; c += 4)
+            results[r * QUADS + c / 4] =
+                ivec4(totals[r][c], totals[r][c + 1], totals[r][c + 2], totals[r][c + 3]);
+    [[dont_unroll]] for (uint i = 0; i < TILE_ROWS * QUADS; i++) {
+        const uint r = row + i / QUADS, c = col + i % QUADS * 4 * LANES_ACROSS;
+        const ivec4 four = results[i];
+        [[unroll]] for (uint j = 0; j < 4; j++)
+            if (r < rows && c + j * LANES_ACROSS < args.out_cols)
+                store_scaled(r, c + j * LANES_ACROSS, four[j]);
     }
 }

@@ -3,9 +3,10 @@
 // Writes FOLDER/PRECISION-TILES-NUMBER-KERNEL.spv, and the specialization constants beside it as
 // .constants, one a line. No driver is needed: the calls that create pipelines are answered here.
 // What several kinds of devices are given alike is written once: FOLDER/pipelines.tsv says of each
-// pipeline of each PRECISION-TILES where it is. PRECISION-ladder-VARIANT is what a device may be
-// tuned to.
+// pipeline of each PRECISION-TILES where it is; PRECISION-TILES-dot4 is of devices where that is
+// fast. PRECISION-ladder-VARIANT is what a device may be tuned to.
 #include "gpu/internal.h"
+#include "base/precision.h"
 #include "model/kernels.h"
 
 #include <inttypes.h>
@@ -20,7 +21,7 @@ static struct {
     uint32_t constants[8];
     uint32_t constant_count;
     char name[64]; // of the file
-} modules[2 * TILES_COUNT * KERNEL_COUNT + 128];
+} modules[4 * TILES_COUNT * KERNEL_COUNT + 192];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uintptr_t module_count; // a handle is an index + 1, of modules and pipelines alike
 
@@ -114,11 +115,11 @@ static bool write_pipeline(const char *folder, FILE *list, const char *set, enum
                    modules[first].name) > 0;
 }
 
-static bool write_kernels(const char *folder, FILE *list, const char *set,
+static bool write_kernels(const char *folder, FILE *list, const char *set, bool has_fast_dot4,
                           const struct kernels_params *params)
 {
     struct gpu gpu = {
-        .facts = {.name = "no device", .has_fp16_storage = true},
+        .facts = {.name = "no device", .has_fp16_storage = true, .has_fast_dot4 = has_fast_dot4},
         .vk = {.vkCreateShaderModule = create_module,
                .vkCreateComputePipelines = create_pipelines,
                .vkDestroyShaderModule = destroy_module,
@@ -137,15 +138,16 @@ static bool write_kernels(const char *folder, FILE *list, const char *set,
     return is_good;
 }
 
-static bool write_defaults(const char *folder, FILE *list, vkclip_precision precision)
+static bool write_defaults(const char *folder, FILE *list, vkclip_precision precision,
+                           bool has_fast_dot4)
 {
     static const char *const names[TILES_COUNT] = {"software", "hardware", "small"};
     bool is_good = true;
     for (int tiles = 0; is_good && tiles < TILES_COUNT; tiles++) {
-        char set[16];
-        snprintf(set, sizeof set, "%s-%s", precision == VKCLIP_PRECISION_FP16 ? "fp16" : "fp32",
-                 names[tiles]);
-        is_good = write_kernels(folder, list, set,
+        char set[24];
+        snprintf(set, sizeof set, "%s-%s%s", precision_name(precision), names[tiles],
+                 has_fast_dot4 ? "-dot4" : "");
+        is_good = write_kernels(folder, list, set, has_fast_dot4,
                                 &(struct kernels_params){
                                     .precision = precision,
                                     .tiles = (enum kernels_tiles)tiles,
@@ -164,13 +166,15 @@ static bool write_ladder(const char *folder, FILE *list, vkclip_precision precis
     for (uint32_t i = 0; is_good && i < linear_variant_count; i++) {
         struct kernels_choice choice;
         char set[48];
-        if (linear_variants[i].method == LINEAR_MATRIX)
+        const vkclip_device_facts device = {
+            .workgroup_width = 128, .shared_memory_bytes = 16384, .has_dot4 = true};
+        if (!linear_variant_fits(&linear_variants[i], &device, precision))
             continue;
-        snprintf(set, sizeof set, "%s-ladder-%s",
-                 precision == VKCLIP_PRECISION_FP16 ? "fp16" : "fp32", linear_variants[i].name);
+        snprintf(set, sizeof set, "%s-ladder-%s", precision_name(precision),
+                 linear_variants[i].name);
         for (int c = 0; c < LINEAR_CLASSES; c++)
             choice.linear[c] = choice.linear_f32[c] = &linear_variants[i];
-        is_good = write_kernels(folder, list, set,
+        is_good = write_kernels(folder, list, set, false,
                                 &(struct kernels_params){
                                     .precision = precision,
                                     .is_linear_only = true,
@@ -190,10 +194,12 @@ int main(int argc, char **argv)
     snprintf(path, sizeof path, "%s/pipelines.tsv", argv[1]);
     FILE *list = fopen(path, "w");
     bool is_good = list != NULL;
-    is_good = is_good && write_defaults(argv[1], list, VKCLIP_PRECISION_FP32) &&
-              write_defaults(argv[1], list, VKCLIP_PRECISION_FP16) &&
-              write_ladder(argv[1], list, VKCLIP_PRECISION_FP32) &&
-              write_ladder(argv[1], list, VKCLIP_PRECISION_FP16);
+    static const vkclip_precision precisions[] = {VKCLIP_PRECISION_FP32, VKCLIP_PRECISION_FP16,
+                                                  VKCLIP_PRECISION_INT8};
+    for (size_t i = 0; is_good && i < sizeof precisions / sizeof *precisions; i++)
+        is_good = write_defaults(argv[1], list, precisions[i], false) &&
+                  write_ladder(argv[1], list, precisions[i]);
+    is_good = is_good && write_defaults(argv[1], list, VKCLIP_PRECISION_INT8, true);
     if (!list || fclose(list)) {
         perror(path);
         is_good = false;

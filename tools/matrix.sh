@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Where vkclip runs, tried anew: tools/matrix.sh [--list | --quick] [--json FILE] [ROW...]
+# Where vkclip runs, tried anew: tools/matrix.sh [--list | --quick] [--renew] [--json FILE] [ROW...]
 #
 # Each row is an environment: a driver, an architecture, a set of limits, a compiler. A row fetches
 # what it needs (Debian packages, whole Debians) into $VKCLIP_MATRIX_CACHE, ~/.cache/vkclip-matrix
 # where that is not set, and runs. Prints one Markdown table of all rows, and writes it as JSON to
 # build/matrix/matrix.json or FILE. Without names every row runs, which takes hours on two cores;
 # --quick runs those of tools/check.sh, --list names them all.
+# Rows of compilers hold their estimates to tests/compilers/ROW.csv; --renew has them write it anew instead.
 # A row that cannot get what it needs is "not run", with the reason. Everything may be deleted
 # again: build/matrix and the cache.
 # Status: 0 no row failed, 1 some did, 2 usage.
@@ -36,7 +37,7 @@ list_rows() {
 }
 
 usage() {
-    echo "usage: tools/matrix.sh [--list | --quick] [--json FILE] [ROW...]; rows: ${rows[*]}" >&2
+    echo "usage: tools/matrix.sh [--list | --quick] [--renew] [--json FILE] [ROW...]; rows: ${rows[*]}" >&2
     exit 2
 }
 
@@ -57,6 +58,7 @@ while [ $# -gt 0 ]; do
             ! is_quick "$row" || wanted+=("$row")
         done
         ;;
+    --renew) export VKCLIP_MATRIX_RENEW=1 ;;
     --json)
         [ $# -ge 2 ] || usage
         json=$2

@@ -135,6 +135,7 @@ struct attention_shape {
 // guarantees.
 struct device_shapes {
     const char *linear[LINEAR_CLASSES]; // names of variants
+    const char *quads;                  // for all classes, where lanes can share loads; or NULL
     const char *dot4[LINEAR_CLASSES];   // the same in int8, where dot4 is fast
     uint32_t row_width;                 // workgroup of layernorm and normalize
     uint32_t lanes_per_row;
@@ -144,7 +145,7 @@ struct device_shapes {
 
 // Measured on llvmpipe (Mesa 22.3.6, 2 cores of an EPYC, GFLOP a core and second, 197 x 768 by
 // 768 x 768): 14 with 12 x 16 outputs a lane, 8 with 12 x 4, 1.5 with shared memory, whose barriers
-// a CPU pays dearly.
+// a CPU pays dearly. With loads shared in quads 15.6; 13.5 and not 11.2 with 11 rows.
 //
 // Mali and V3D have 64 registers a lane, and keep shared memory where all memory is. In the
 // textbook's tile their compilers (Mesa 26.2.6) spill: 167 fills in 1492 instructions on a
@@ -159,6 +160,7 @@ static const struct device_shapes device_shapes[TILES_COUNT] = {
     [TILES_SOFTWARE] =
         {
             .linear = {"direct-12x32", "direct-48x32", "direct-48x32"},
+            .quads = "quads-12x32",
             .dot4 = {"direct-12x32", "direct-48x32", "direct-48x32"},
             .row_width = 8,
             .lanes_per_row = 1,
@@ -205,10 +207,12 @@ struct kernels_choice kernels_default_choice(enum kernels_tiles tiles, vkclip_pr
 {
     const struct device_shapes *shapes = &device_shapes[tiles];
     const bool is_dot4 = precision == VKCLIP_PRECISION_INT8 && device->has_fast_dot4;
+    const struct linear_variant *quads = shapes->quads ? linear_variant_find(shapes->quads) : NULL;
+    const bool is_quads = quads && linear_variant_fits(quads, device, precision);
     struct kernels_choice choice;
     for (int i = 0; i < LINEAR_CLASSES; i++)
         choice.linear[i] = choice.linear_f32[i] =
-            linear_variant_find(is_dot4 ? shapes->dot4[i] : shapes->linear[i]);
+            is_quads ? quads : linear_variant_find(is_dot4 ? shapes->dot4[i] : shapes->linear[i]);
     return choice;
 }
 

@@ -97,10 +97,11 @@ static uint32_t shared_bytes(const struct linear_variant *variant, uint32_t frag
 // be 512, and a product takes it minutes.
 #define MOST_OUTPUTS 128
 
-// linear_int8 has no parts: nothing has to be added in an order there.
+// linear_int8 has no parts: nothing has to be added in an order there. Nor does it share loads.
 static bool fits_int8(const struct linear_variant *variant, const vkclip_device_facts *device)
 {
     return variant->parts == 1 && variant->method != LINEAR_MATRIX &&
+           variant->method != LINEAR_QUADS &&
            (device->has_dot4 || !linear_variant_is_dot4(variant));
 }
 
@@ -123,6 +124,22 @@ bool linear_variant_fits(const struct linear_variant *variant, const vkclip_devi
     return lanes <= device->workgroup_width &&
            shared_bytes(variant, device->matrix_rows * device->matrix_cols) <=
                device->shared_memory_bytes;
+}
+
+#define VENDOR_IMAGINATION 0x1010
+
+bool linear_variant_suits(const struct linear_variant *variant, const vkclip_device_facts *device,
+                          vkclip_precision precision)
+{
+    if (!linear_variant_fits(variant, device, precision))
+        return false;
+    if (device->kind == VKCLIP_DEVICE_SOFTWARE)
+        return !linear_variant_is_staged(variant) && variant->parts == 1;
+    // Its compiler (powervr of Mesa 26.2.6) ends the program where it finds no register to spare:
+    // with 52 outputs a lane, of staged-208x32.
+    if (device->vendor_id == VENDOR_IMAGINATION && variant->tile_rows * variant->tile_cols > 32)
+        return false;
+    return variant->lanes > 16 || variant->method == LINEAR_MATRIX;
 }
 
 const struct linear_variant *linear_variant_find(const char *name)

@@ -47,6 +47,11 @@ bool linear_variant_is_dot4(const struct linear_variant *variant);
 bool linear_variant_fits(const struct linear_variant *variant, const vkclip_device_facts *device,
                          vkclip_precision precision);
 
+// Whether it fits and is worth trying: a software driver gains nothing from many lanes and
+// barriers, and a GPU leaves lanes idle where a workgroup has few.
+bool linear_variant_suits(const struct linear_variant *variant, const vkclip_device_facts *device,
+                          vkclip_precision precision);
+
 // Workgroups count this many rows and columns.
 uint32_t linear_variant_rows(const struct linear_variant *variant);
 uint32_t linear_variant_cols(const struct linear_variant *variant);

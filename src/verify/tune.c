@@ -29,18 +29,6 @@ struct tuner {
     double begun;
 };
 
-// A software driver gains nothing from many lanes and barriers, and a GPU leaves lanes idle where a
-// workgroup has few.
-static bool is_candidate(const struct tuner *tuner, const struct linear_variant *variant)
-{
-    const vkclip_device_facts *device = gpu_get_facts(tuner->gpu);
-    if (!linear_variant_fits(variant, device, tuner->tuning->precision))
-        return false;
-    if (device->kind == VKCLIP_DEVICE_SOFTWARE)
-        return variant->method != LINEAR_STAGED && variant->parts == 1;
-    return variant->lanes > 16 || variant->method == LINEAR_MATRIX;
-}
-
 // ---- what must not be tried again ------------------------------------------------------------
 
 static bool is_struck(const struct tuner *tuner, const char *name)
@@ -313,13 +301,15 @@ static bool try_variant(struct tuner *tuner, const struct linear_variant *varian
 static bool tune(struct tuner *tuner, vkclip_error *err)
 {
     const vkclip_tune_params *params = tuner->params;
+    const vkclip_device_facts *device = gpu_get_facts(tuner->gpu);
+    const vkclip_precision precision = tuner->tuning->precision;
     uint32_t total = 0, done = 0;
     for (uint32_t i = 0; i < linear_variant_count; i++)
-        total += is_candidate(tuner, &linear_variants[i]);
+        total += linear_variant_suits(&linear_variants[i], device, precision);
     if (!strike_survivors(tuner, err) || !make_weights(tuner, err))
         return false;
     for (uint32_t i = 0; i < linear_variant_count; i++) {
-        if (!is_candidate(tuner, &linear_variants[i]))
+        if (!linear_variant_suits(&linear_variants[i], device, precision))
             continue;
         if (params->progress)
             params->progress(params->user, done++, total);

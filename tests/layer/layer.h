@@ -29,7 +29,7 @@
 //                  wrong; 22, the highest of the first float's fraction, where none is given
 //
 //   statistics.c
-//   statistics=FILE   append what the compiler tells of each pipeline
+//   statistics=on   the driver keeps what its compiler tells of each pipeline
 //
 // The layer is a chain of stages, each in a file of its own: program -> first stage -> ... -> last
 // stage -> driver. A stage takes part in an instance, and in the devices created from it, when one
