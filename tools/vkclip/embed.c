@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "images.h"
+#include "npy.h"
 #include "output.h"
 #include "progress.h"
 #include "report.h"
@@ -13,14 +14,14 @@ struct embedding_job {
     const char *output;
     const char *text_file;
     struct session session;
-    struct npy npy;
+    struct output_file npy;
 };
 
 // The session and the header of the output file. The file is created first, so that a wrong
 // name is not found out after an hour of work.
 static enum exit_status begin(struct embedding_job *job, size_t row_count)
 {
-    if (!npy_open(&job->npy, job->output))
+    if (!output_file_open(&job->npy, job->output))
         return STATUS_INPUT;
     enum exit_status status = session_open(&job->session, &job->common);
     if (status != STATUS_FINE)
@@ -32,7 +33,7 @@ static enum exit_status begin(struct embedding_job *job, size_t row_count)
 
 static void finish(struct embedding_job *job)
 {
-    npy_close(&job->npy);
+    output_file_close(&job->npy);
     session_close(&job->session);
 }
 
@@ -42,7 +43,7 @@ static enum exit_status commit(struct embedding_job *job, enum exit_status statu
 {
     if (status != STATUS_FINE && status != STATUS_INPUT)
         return status;
-    return npy_commit(&job->npy) ? status : STATUS_INPUT;
+    return output_file_commit(&job->npy) ? status : STATUS_INPUT;
 }
 
 static bool write_row(void *user, size_t index, const float *embedding, bool is_readable)
@@ -51,7 +52,7 @@ static bool write_row(void *user, size_t index, const float *embedding, bool is_
     (void)is_readable;
     struct embedding_job *job = user;
     size_t width = vkclip_model_get_facts(job->session.model)->embedding_width;
-    return npy_write(&job->npy, embedding, width * sizeof *embedding);
+    return output_file_write(&job->npy, embedding, width * sizeof *embedding);
 }
 
 static enum exit_status run_image(const struct command *command, int count, char **arguments)
@@ -104,7 +105,7 @@ static enum exit_status embed_texts(struct embedding_job *job, const struct stri
         vkclip_error err = {0};
         if (!vkclip_embed_texts(job->session.engine, texts->items + done, now, embeddings, &err))
             status = report_failure(&err);
-        else if (!npy_write(&job->npy, embeddings, now * width * sizeof *embeddings))
+        else if (!output_file_write(&job->npy, embeddings, now * width * sizeof *embeddings))
             status = STATUS_INPUT;
         done += now;
         progress_show(done);

@@ -15,7 +15,7 @@
 
 static int output_errno; // why standard output failed first; 0: it has not
 
-static bool write_all(int file, const char *bytes, size_t byte_count)
+bool output_write_all(int file, const char *bytes, size_t byte_count)
 {
     const size_t most = 1u << 30; // what every write() takes
     while (byte_count > 0) {
@@ -35,7 +35,7 @@ bool output_write(struct text *text)
     if (output_errno == 0 && text->is_out_of_memory)
         output_errno = ENOMEM;
     progress_hide();
-    if (output_errno == 0 && !write_all(STDOUT_FILENO, text->bytes, text->byte_count))
+    if (output_errno == 0 && !output_write_all(STDOUT_FILENO, text->bytes, text->byte_count))
         output_errno = errno;
     text_finish(text);
     return output_errno == 0;
@@ -77,126 +77,93 @@ void output_init(void)
     platform_init(end_by_signal);
 }
 
-// ---- .npy files ----------------------------------------------------------------------------
+// ---- files ---------------------------------------------------------------------------------
 
-// Numbers are stored as they lie in memory, and the header says how that is.
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define NPY_F32_NAME "<f4"
-#else
-#define NPY_F32_NAME ">f4"
-#endif
-
-static bool fail_with_errno(const struct npy *npy)
+static bool fail_with_errno(const struct output_file *output)
 {
-    report_error("%s: %s", npy->path, strerror(errno));
+    report_error("%s: %s", output->path, strerror(errno));
     return false;
 }
 
 // Creates the temporary file with the mode the target has or would get.
-static bool create_temporary(struct npy *npy)
+static bool create_temporary(struct output_file *output)
 {
     struct stat target;
-    bool is_there = stat(npy->path, &target) == 0;
+    bool is_there = stat(output->path, &target) == 0;
     if (is_there && !S_ISREG(target.st_mode)) {
-        report_error("%s: %s", npy->path,
+        report_error("%s: %s", output->path,
                      S_ISDIR(target.st_mode) ? "is a directory" : "is not a regular file");
         return false;
     }
 
-    size_t capacity = strlen(npy->path) + sizeof ".XXXXXX";
+    size_t capacity = strlen(output->path) + sizeof ".XXXXXX";
     char *path = malloc(capacity);
     if (!path) {
         report_out_of_memory();
         return false;
     }
-    snprintf(path, capacity, "%s.XXXXXX", npy->path);
+    snprintf(path, capacity, "%s.XXXXXX", output->path);
 
     // A signal between the creation and the note of it would leave the file behind.
     platform_hold_signals(true);
-    npy->file = mkstemp(path);
-    if (npy->file >= 0) {
-        half_written_file = npy->file;
-        half_written_path = npy->temporary_path = path;
+    output->file = mkstemp(path);
+    if (output->file >= 0) {
+        half_written_file = output->file;
+        half_written_path = output->temporary_path = path;
     }
     platform_hold_signals(false);
 
-    if (npy->file < 0) {
+    if (output->file < 0) {
         free(path);
-        return fail_with_errno(npy);
+        return fail_with_errno(output);
     }
-    return platform_set_mode(npy->file, is_there ? &target : NULL) || fail_with_errno(npy);
+    return platform_set_mode(output->file, is_there ? &target : NULL) || fail_with_errno(output);
 }
 
-bool npy_open(struct npy *npy, const char *path)
+bool output_file_open(struct output_file *output, const char *path)
 {
     // The target of a link is replaced, not the link.
-    *npy = (struct npy){.path = platform_resolve(path), .file = -1};
-    if (!npy->path) {
+    *output = (struct output_file){.path = platform_resolve(path), .file = -1};
+    if (!output->path) {
         report_out_of_memory();
         return false;
     }
-    return create_temporary(npy);
+    return create_temporary(output);
 }
 
-bool npy_write_header(struct npy *npy, enum npy_type type, const size_t *shape, size_t rank)
+bool output_file_write(struct output_file *output, const void *bytes, size_t byte_count)
 {
-    static const char *const names[] = {[NPY_U8] = "|u1", [NPY_F32] = NPY_F32_NAME};
-    struct text header = {0};
-    text_add(&header, "{'descr': '%s', 'fortran_order': False, 'shape': (", names[type]);
-    for (size_t i = 0; i < rank; i++)
-        text_add(&header, "%s%zu", i ? ", " : "", shape[i]);
-    text_add(&header, "), }");
-    // Magic, version and length take 10 bytes, the newline 1; the data starts at a multiple of 64.
-    while ((10 + header.byte_count + 1) % 64 != 0 && !header.is_out_of_memory)
-        text_add(&header, " ");
-    text_add(&header, "\n");
-    if (header.is_out_of_memory) {
-        report_out_of_memory();
+    if (output->is_failed)
         return false;
-    }
-
-    char start[10] = {'\x93', 'N', 'U', 'M', 'P', 'Y', 1, 0};
-    start[8] = (char)(header.byte_count & 0xff);
-    start[9] = (char)(header.byte_count >> 8);
-    bool is_written =
-        npy_write(npy, start, sizeof start) && npy_write(npy, header.bytes, header.byte_count);
-    text_finish(&header);
-    return is_written;
+    output->is_failed = !output_write_all(output->file, bytes, byte_count);
+    return !output->is_failed || fail_with_errno(output);
 }
 
-bool npy_write(struct npy *npy, const void *bytes, size_t byte_count)
+bool output_file_commit(struct output_file *output)
 {
-    if (npy->is_failed)
+    if (output->is_failed)
         return false;
-    npy->is_failed = !write_all(npy->file, bytes, byte_count);
-    return !npy->is_failed || fail_with_errno(npy);
-}
-
-bool npy_commit(struct npy *npy)
-{
-    if (npy->is_failed)
-        return false;
-    if (!platform_flush(npy->file))
-        return fail_with_errno(npy);
-    int file = npy->file;
-    npy->file = -1;
-    if (close(file) != 0 || !platform_replace(npy->temporary_path, npy->path))
-        return fail_with_errno(npy);
+    if (!platform_flush(output->file))
+        return fail_with_errno(output);
+    int file = output->file;
+    output->file = -1;
+    if (close(file) != 0 || !platform_replace(output->temporary_path, output->path))
+        return fail_with_errno(output);
     half_written_path = NULL;
-    free(npy->temporary_path);
-    npy->temporary_path = NULL;
+    free(output->temporary_path);
+    output->temporary_path = NULL;
     return true;
 }
 
-void npy_close(struct npy *npy)
+void output_file_close(struct output_file *output)
 {
-    if (npy->temporary_path) {
-        if (npy->file >= 0)
-            close(npy->file);
-        unlink(npy->temporary_path);
+    if (output->temporary_path) {
+        if (output->file >= 0)
+            close(output->file);
+        unlink(output->temporary_path);
         half_written_path = NULL;
     }
-    free(npy->temporary_path);
-    free(npy->path);
-    *npy = (struct npy){.file = -1};
+    free(output->temporary_path);
+    free(output->path);
+    *output = (struct output_file){.file = -1};
 }

@@ -1,4 +1,4 @@
-// output.h: where results go: standard output, and .npy files that appear whole or not at all.
+// output.h: where results go: standard output, and files that appear whole or not at all.
 #ifndef VKCLIP_OUTPUT_H
 #define VKCLIP_OUTPUT_H
 
@@ -23,29 +23,25 @@ enum exit_status output_finish(enum exit_status status);
 // Signals that end the program first remove a half-written file and the progress line.
 void output_init(void);
 
-enum npy_type { NPY_U8, NPY_F32 };
+// Writes all of the bytes to an open file. Returns false with errno set.
+bool output_write_all(int file, const char *bytes, size_t byte_count);
 
-// A .npy file while it is written: a temporary file beside its target.
-struct npy {
+// A file that appears whole or not at all: until it is put in place it is a temporary one beside
+// its target. One at a time.
+struct output_file {
     char *path;           // the target, links resolved
     char *temporary_path; // NULL once it is gone
     int file;
     bool is_failed; // a write failed and was reported; the file will not be put in place
 };
 
-// Creates the temporary file; writes the header, format 1.0; writes data.
-//
-//   shape  [rank], at least two numbers: a tuple of one needs a comma more
-//
-// Each reports what is wrong and returns false. Source: numpy/lib/format.py.
-bool npy_open(struct npy *npy, const char *path);
-bool npy_write_header(struct npy *npy, enum npy_type type, const size_t *shape, size_t rank);
-bool npy_write(struct npy *npy, const void *bytes, size_t byte_count);
+// Creates the temporary file; writes to it; puts it in place, on the disk. Each reports what is
+// wrong and returns false.
+bool output_file_open(struct output_file *output, const char *path);
+bool output_file_write(struct output_file *output, const void *bytes, size_t byte_count);
+bool output_file_commit(struct output_file *output);
 
-// Puts the file in place. Reports what is wrong and returns false.
-bool npy_commit(struct npy *npy);
-
-// Removes what was not put in place. Accepts a zeroed or half-built npy.
-void npy_close(struct npy *npy);
+// Removes what was not put in place. Accepts a zeroed or half-built file.
+void output_file_close(struct output_file *output);
 
 #endif

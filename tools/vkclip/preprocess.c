@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "images.h"
+#include "npy.h"
 #include "output.h"
 #include "progress.h"
 #include "report.h"
@@ -18,7 +19,7 @@ struct preprocessing {
     uint32_t stage;
 
     struct session session;
-    struct npy npy;
+    struct output_file npy;
     // One picture at a time.
     uint8_t *pixels;
     float *tensor;
@@ -48,18 +49,18 @@ static enum exit_status write_images(struct preprocessing *p, char *const *paths
             else
                 memset(p->tensor, 0, row_bytes);
         }
-        if (!npy_write(&p->npy, row, row_bytes))
+        if (!output_file_write(&p->npy, row, row_bytes))
             return STATUS_INPUT;
         progress_show(i + 1);
     }
     progress_hide();
-    return npy_commit(&p->npy) ? status : STATUS_INPUT;
+    return output_file_commit(&p->npy) ? status : STATUS_INPUT;
 }
 
 static enum exit_status preprocess(struct preprocessing *p, char *const *paths, size_t count)
 {
     enum exit_status status =
-        npy_open(&p->npy, p->output)
+        output_file_open(&p->npy, p->output)
             ? session_open_model(&p->session, &p->common, VKCLIP_MODEL_SIDE_FILES)
             : STATUS_INPUT;
     if (status != STATUS_FINE)
@@ -111,7 +112,7 @@ static enum exit_status run(const struct command *command, int count, char **arg
         return options_refuse(command, "no image is given");
 
     status = preprocess(&p, arguments, (size_t)count);
-    npy_close(&p.npy);
+    output_file_close(&p.npy);
     session_close(&p.session);
     free(p.pixels);
     free(p.tensor);

@@ -40,7 +40,7 @@ static bool reserve(struct text *text, size_t byte_count)
     return true;
 }
 
-static void add_bytes(struct text *text, const char *bytes, size_t byte_count)
+void text_add_bytes(struct text *text, const char *bytes, size_t byte_count)
 {
     if (!reserve(text, byte_count))
         return;
@@ -96,58 +96,58 @@ static void add_json_character(struct text *text, const char *bytes, size_t byte
 {
     switch (*bytes) {
     case '"':
-        add_bytes(text, "\\\"", 2);
+        text_add_bytes(text, "\\\"", 2);
         break;
     case '\\':
-        add_bytes(text, "\\\\", 2);
+        text_add_bytes(text, "\\\\", 2);
         break;
     case '\n':
-        add_bytes(text, "\\n", 2);
+        text_add_bytes(text, "\\n", 2);
         break;
     case '\t':
-        add_bytes(text, "\\t", 2);
+        text_add_bytes(text, "\\t", 2);
         break;
     default:
         if (is_control(*bytes))
             text_add(text, "\\u%04x", (unsigned)*bytes);
         else
-            add_bytes(text, bytes, byte_count);
+            text_add_bytes(text, bytes, byte_count);
     }
 }
 
 void text_add_json(struct text *text, const char *string)
 {
-    add_bytes(text, "\"", 1);
+    text_add_bytes(text, "\"", 1);
     while (*string) {
         bool is_valid;
         size_t byte_count = sequence_bytes(string, &is_valid);
         if (is_valid)
             add_json_character(text, string, byte_count);
         else
-            add_bytes(text, REPLACEMENT, 3);
+            text_add_bytes(text, REPLACEMENT, 3);
         string += byte_count;
     }
-    add_bytes(text, "\"", 1);
+    text_add_bytes(text, "\"", 1);
 }
 
 void text_add_csv(struct text *text, const char *string)
 {
     bool is_quoted = string[strcspn(string, "\",\r\n")] != '\0';
     if (is_quoted)
-        add_bytes(text, "\"", 1);
+        text_add_bytes(text, "\"", 1);
     while (*string) {
         bool is_valid;
         size_t byte_count = sequence_bytes(string, &is_valid);
         if (*string == '"')
-            add_bytes(text, "\"\"", 2);
+            text_add_bytes(text, "\"\"", 2);
         else if (is_valid)
-            add_bytes(text, string, byte_count);
+            text_add_bytes(text, string, byte_count);
         else
-            add_bytes(text, REPLACEMENT, 3);
+            text_add_bytes(text, REPLACEMENT, 3);
         string += byte_count;
     }
     if (is_quoted)
-        add_bytes(text, "\"", 1);
+        text_add_bytes(text, "\"", 1);
 }
 
 // U+0080 to U+009F are control characters too.
@@ -162,13 +162,13 @@ static void add_html_character(struct text *text, const char *bytes, size_t byte
     if (*bytes == '&' || *bytes == '<' || *bytes == '>' || *bytes == '"' || *bytes == '\'')
         text_add(text, "&#%d;", *bytes);
     else if (*bytes == 0x7f)
-        add_bytes(text, "\xe2\x90\xa1", 3); // U+2421
+        text_add_bytes(text, "\xe2\x90\xa1", 3); // U+2421
     else if (is_control(*bytes))
-        add_bytes(text, (const char[]){'\xe2', '\x90', (char)(0x80 + *bytes)}, 3);
+        text_add_bytes(text, (const char[]){'\xe2', '\x90', (char)(0x80 + *bytes)}, 3);
     else if (is_late_control(bytes, byte_count))
-        add_bytes(text, REPLACEMENT, 3);
+        text_add_bytes(text, REPLACEMENT, 3);
     else
-        add_bytes(text, bytes, byte_count);
+        text_add_bytes(text, bytes, byte_count);
 }
 
 void text_add_html(struct text *text, const char *string)
@@ -179,7 +179,7 @@ void text_add_html(struct text *text, const char *string)
         if (is_valid)
             add_html_character(text, string, byte_count);
         else
-            add_bytes(text, REPLACEMENT, 3);
+            text_add_bytes(text, REPLACEMENT, 3);
         string += byte_count;
     }
 }
@@ -190,11 +190,11 @@ void text_add_plain(struct text *text, const char *string)
         bool is_valid;
         size_t byte_count = sequence_bytes(string, &is_valid);
         if (is_control(*string) || (is_valid && is_late_control(string, byte_count)))
-            add_bytes(text, "?", 1);
+            text_add_bytes(text, "?", 1);
         else if (is_valid)
-            add_bytes(text, string, byte_count);
+            text_add_bytes(text, string, byte_count);
         else
-            add_bytes(text, REPLACEMENT, 3);
+            text_add_bytes(text, REPLACEMENT, 3);
         string += byte_count;
     }
 }
@@ -203,7 +203,15 @@ void text_add_padded(struct text *text, const char *string, size_t width)
 {
     text_add_plain(text, string);
     for (size_t i = text_width(string); i < width; i++)
-        add_bytes(text, " ", 1);
+        text_add_bytes(text, " ", 1);
+}
+
+bool text_is_utf8(const char *string)
+{
+    bool is_valid = true;
+    while (*string && is_valid)
+        string += sequence_bytes(string, &is_valid);
+    return is_valid;
 }
 
 size_t text_width(const char *string)

@@ -14,6 +14,8 @@ struct text {
 
 void text_finish(struct text *text);
 
+void text_add_bytes(struct text *text, const char *bytes, size_t byte_count);
+
 __attribute__((format(printf, 2, 3))) void text_add(struct text *text, const char *format, ...);
 
 // Adds a JSON string with its quotes; invalid UTF-8 becomes U+FFFD.
@@ -32,6 +34,8 @@ void text_add_plain(struct text *text, const char *string);
 
 // The same, filled with blanks up to width characters.
 void text_add_padded(struct text *text, const char *string, size_t width);
+
+bool text_is_utf8(const char *string);
 
 // Characters in a string, an invalid byte sequence being one.
 size_t text_width(const char *string);
