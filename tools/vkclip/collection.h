@@ -4,7 +4,8 @@
 //   items.jsonl     a line a row, in the same order:
 //                   {"path": "a.png", "size": 123, "modified": "2026-11-25T15:00:00.000000000Z",
 //                   "metadata": {"label": "x"}}
-//   failed.jsonl    a line a picture that could not be read: {"path": "b.png", "reason": "..."}
+//   failed.jsonl    a line a picture that could not be read: the same without metadata, and with
+//                   "reason": "..."; without size and time where there is no file
 //   index.json      how the rows were made, and how many there are
 //
 // JSON cannot hold a string that is not UTF-8. Such a path or metadata value has U+FFFD in place of

@@ -62,8 +62,14 @@ enum exit_status output_finish(enum exit_status status)
 static char *volatile half_written_path;
 static volatile sig_atomic_t half_written_file;
 
+static volatile sig_atomic_t *soft_end; // NULL: signals end the program at once
+
 static void end_by_signal(int number)
 {
+    if (soft_end && !*soft_end) {
+        *soft_end = number;
+        return;
+    }
     if (half_written_path) {
         close(half_written_file); // Windows removes no open file
         unlink(half_written_path);
@@ -75,6 +81,11 @@ static void end_by_signal(int number)
 void output_init(void)
 {
     platform_init(end_by_signal);
+}
+
+void output_end_softly(volatile sig_atomic_t *number)
+{
+    soft_end = number;
 }
 
 // ---- files ---------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 #ifndef VKCLIP_OUTPUT_H
 #define VKCLIP_OUTPUT_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +23,10 @@ enum exit_status output_finish(enum exit_status status);
 
 // Signals that end the program first remove a half-written file and the progress line.
 void output_init(void);
+
+// From now on the first such signal only sets *number to its own, for a program that ends itself at
+// the next good moment; a second one ends it.
+void output_end_softly(volatile sig_atomic_t *number);
 
 // Writes all of the bytes to an open file. Returns false with errno set.
 bool output_write_all(int file, const char *bytes, size_t byte_count);

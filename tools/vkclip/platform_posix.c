@@ -1,12 +1,14 @@
 #include "platform.h"
 
 #ifndef _WIN32
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -66,6 +68,79 @@ bool platform_flush(int file)
 bool platform_replace(const char *temporary_path, const char *path)
 {
     return rename(temporary_path, path) == 0;
+}
+
+bool platform_flush_folder(const char *path)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return false;
+    bool is_flushed = platform_flush(file);
+    int reason = errno;
+    close(file);
+    errno = reason;
+    return is_flushed;
+}
+
+bool platform_make_folder(const char *path)
+{
+    return mkdir(path, 0777) == 0 || errno == EEXIST;
+}
+
+int platform_open(const char *path)
+{
+    // Not blocked by what is no file; the caller looks.
+    return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+}
+
+enum platform_lock platform_lock(int file)
+{
+    if (flock(file, LOCK_EX | LOCK_NB) == 0)
+        return PLATFORM_LOCKED;
+    return errno == EWOULDBLOCK ? PLATFORM_BUSY : PLATFORM_NO_LOCKS;
+}
+
+static enum platform_kind find_kind(int folder, const struct dirent *entry)
+{
+    struct stat facts;
+    if (entry->d_type == DT_REG)
+        return PLATFORM_FILE;
+    if (entry->d_type == DT_DIR)
+        return PLATFORM_FOLDER;
+    if (entry->d_type != DT_LNK && entry->d_type != DT_UNKNOWN)
+        return PLATFORM_OTHER;
+    if (fstatat(folder, entry->d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(facts.st_mode))
+        return PLATFORM_FOLDER;
+    bool is_there = fstatat(folder, entry->d_name, &facts, 0) == 0;
+    return !is_there || S_ISREG(facts.st_mode) ? PLATFORM_FILE : PLATFORM_OTHER;
+}
+
+bool platform_list(const char *folder,
+                   bool (*add)(void *user, const char *name, enum platform_kind kind), void *user)
+{
+    DIR *list = opendir(folder);
+    if (!list)
+        return false;
+    errno = 0;
+    for (struct dirent *entry; (entry = readdir(list)); errno = 0) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (!add(user, entry->d_name, find_kind(dirfd(list), entry)))
+            break;
+    }
+    int reason = errno;
+    closedir(list);
+    errno = reason;
+    return reason == 0;
+}
+
+uint32_t platform_modified_ns(const struct stat *facts)
+{
+#ifdef __APPLE__
+    return (uint32_t)facts->st_mtimespec.tv_nsec;
+#else
+    return (uint32_t)facts->st_mtim.tv_nsec;
+#endif
 }
 
 // The XDG base directory specification has relative paths ignored.

@@ -2,6 +2,8 @@
 #include "platform.h"
 
 #ifdef _WIN32
+#include <direct.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <io.h>
@@ -78,6 +80,68 @@ bool platform_replace(const char *temporary_path, const char *path)
         return true;
     errno = EACCES;
     return false;
+}
+
+// A directory is no file there; NTFS keeps a journal of it.
+bool platform_flush_folder(const char *path)
+{
+    (void)path;
+    return true;
+}
+
+bool platform_make_folder(const char *path)
+{
+    return _mkdir(path) == 0 || errno == EEXIST;
+}
+
+int platform_open(const char *path)
+{
+    return _open(path, _O_RDWR | _O_CREAT | _O_BINARY | _O_NOINHERIT, _S_IREAD | _S_IWRITE);
+}
+
+enum platform_lock platform_lock(int file)
+{
+    OVERLAPPED start = {0};
+    if (LockFileEx((HANDLE)_get_osfhandle(file),
+                   LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &start))
+        return PLATFORM_LOCKED;
+    return GetLastError() == ERROR_LOCK_VIOLATION || GetLastError() == ERROR_IO_PENDING
+               ? PLATFORM_BUSY
+               : PLATFORM_NO_LOCKS;
+}
+
+static enum platform_kind find_kind(const char *folder, const char *name)
+{
+    char path[4096];
+    struct stat facts;
+    int length = snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (length < 0 || (size_t)length >= sizeof path || stat(path, &facts) != 0)
+        return PLATFORM_FILE; // which reading it will refuse
+    return S_ISREG(facts.st_mode)   ? PLATFORM_FILE
+           : S_ISDIR(facts.st_mode) ? PLATFORM_FOLDER
+                                    : PLATFORM_OTHER;
+}
+
+bool platform_list(const char *folder,
+                   bool (*add)(void *user, const char *name, enum platform_kind kind), void *user)
+{
+    DIR *list = opendir(folder);
+    if (!list)
+        return false;
+    for (struct dirent *entry; (entry = readdir(list));) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (!add(user, entry->d_name, find_kind(folder, entry->d_name)))
+            break;
+    }
+    closedir(list);
+    return true;
+}
+
+uint32_t platform_modified_ns(const struct stat *facts)
+{
+    (void)facts; // whole seconds are all that stat() tells there
+    return 0;
 }
 
 bool platform_cache_home(char *path, size_t capacity_bytes)

@@ -9,7 +9,7 @@
 static struct {
     bool is_on;
     const char *what;
-    size_t total;
+    size_t total, skipped, failed;
     struct timespec start;
 } progress;
 static volatile sig_atomic_t is_visible;
@@ -23,28 +23,49 @@ void progress_begin(const char *what, size_t total)
 {
     progress.what = what;
     progress.total = total;
+    progress.skipped = progress.failed = 0;
     clock_gettime(CLOCK_MONOTONIC, &progress.start);
     progress_show(0);
+}
+
+void progress_skip(size_t done)
+{
+    progress.skipped = done;
+}
+
+void progress_set_failed(size_t failed)
+{
+    progress.failed = failed;
+}
+
+static double seconds_since_start(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - progress.start.tv_sec) +
+           (double)(now.tv_nsec - progress.start.tv_nsec) * 1e-9;
 }
 
 void progress_show(size_t done)
 {
     if (!progress.is_on)
         return;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    double seconds = (double)(now.tv_sec - progress.start.tv_sec) +
-                     (double)(now.tv_nsec - progress.start.tv_nsec) * 1e-9;
-
-    char line[160];
-    int length =
-        snprintf(line, sizeof line, "\r\033[K%zu of %zu %s", done, progress.total, progress.what);
-    if (done > 0 && seconds > 0.0) {
-        double rate = (double)done / seconds;
-        uint64_t left = (uint64_t)((double)(progress.total - done) / rate + 0.5);
-        snprintf(line + length, sizeof line - (size_t)length, ", %.1f a second, %u:%02u left", rate,
-                 (unsigned)(left / 60), (unsigned)(left % 60));
+    char line[200], total[32] = "", failed[40] = "", rate[80] = "";
+    if (progress.total > 0)
+        snprintf(total, sizeof total, " of %zu", progress.total);
+    if (progress.failed > 0)
+        snprintf(failed, sizeof failed, ", %zu failed", progress.failed);
+    double seconds = seconds_since_start();
+    if (done > progress.skipped && seconds > 0.0) {
+        double a_second = (double)(done - progress.skipped) / seconds;
+        size_t left = progress.total > done ? progress.total - done : 0;
+        uint64_t seconds_left = (uint64_t)((double)left / a_second + 0.5);
+        int length = snprintf(rate, sizeof rate, ", %.1f a second", a_second);
+        if (progress.total > 0)
+            snprintf(rate + length, sizeof rate - (size_t)length, ", %u:%02u left",
+                     (unsigned)(seconds_left / 60), (unsigned)(seconds_left % 60));
     }
+    snprintf(line, sizeof line, "\r\033[K%zu%s %s%s%s", done, total, progress.what, failed, rate);
     is_visible = 1;
     fputs(line, stderr);
 }

@@ -8,8 +8,11 @@
 
 void progress_init(bool is_wanted);
 
-// what is the plural of the thing that is counted.
+// what is the plural of the thing that is counted; total may be 0, not known. Those done before,
+// which progress_skip tells, count for no rate.
 void progress_begin(const char *what, size_t total);
+void progress_skip(size_t done);
+void progress_set_failed(size_t failed);
 void progress_show(size_t done);
 
 // Erases the line; the next progress_show writes it again. Safe in a signal handler.
