@@ -4,7 +4,7 @@
 // .constants, one a line. No driver is needed: the calls that create pipelines are answered here.
 // What several kinds of devices are given alike is written once: FOLDER/pipelines.tsv says of each
 // pipeline of each PRECISION-TILES where it is. PRECISION-ladder-VARIANT is what a device may be
-// tuned to.
+// tuned to, or takes for a search.
 #include "gpu/internal.h"
 #include "model/kernels.h"
 
@@ -152,24 +152,26 @@ static bool write_defaults(const char *folder, FILE *list, vkclip_precision prec
                                     .head_dim = 64,
                                     .is_causal = true,
                                     .has_mean = true,
+                                    .has_top_k = true,
                                 });
     }
     return is_good;
 }
 
 // Whatever 'vkclip tune' may choose, but for cooperative matrices: those are beyond Vulkan 1.1.
-static bool write_ladder(const char *folder, FILE *list, vkclip_precision precision)
+static bool write_ladder(const char *folder, FILE *list, vkclip_precision precision,
+                         const struct linear_variant *variants, uint32_t count)
 {
     bool is_good = true;
-    for (uint32_t i = 0; is_good && i < linear_variant_count; i++) {
+    for (uint32_t i = 0; is_good && i < count; i++) {
         struct kernels_choice choice;
         char set[48];
-        if (linear_variants[i].method == LINEAR_MATRIX)
+        if (variants[i].method == LINEAR_MATRIX)
             continue;
         snprintf(set, sizeof set, "%s-ladder-%s",
-                 precision == VKCLIP_PRECISION_FP16 ? "fp16" : "fp32", linear_variants[i].name);
+                 precision == VKCLIP_PRECISION_FP16 ? "fp16" : "fp32", variants[i].name);
         for (int c = 0; c < LINEAR_CLASSES; c++)
-            choice.linear[c] = choice.linear_f32[c] = &linear_variants[i];
+            choice.linear[c] = choice.linear_f32[c] = &variants[i];
         is_good = write_kernels(folder, list, set,
                                 &(struct kernels_params){
                                     .precision = precision,
@@ -190,10 +192,13 @@ int main(int argc, char **argv)
     snprintf(path, sizeof path, "%s/pipelines.tsv", argv[1]);
     FILE *list = fopen(path, "w");
     bool is_good = list != NULL;
-    is_good = is_good && write_defaults(argv[1], list, VKCLIP_PRECISION_FP32) &&
-              write_defaults(argv[1], list, VKCLIP_PRECISION_FP16) &&
-              write_ladder(argv[1], list, VKCLIP_PRECISION_FP32) &&
-              write_ladder(argv[1], list, VKCLIP_PRECISION_FP16);
+    is_good =
+        is_good && write_defaults(argv[1], list, VKCLIP_PRECISION_FP32) &&
+        write_defaults(argv[1], list, VKCLIP_PRECISION_FP16) &&
+        write_ladder(argv[1], list, VKCLIP_PRECISION_FP32, linear_variants, linear_variant_count) &&
+        write_ladder(argv[1], list, VKCLIP_PRECISION_FP16, linear_variants, linear_variant_count) &&
+        write_ladder(argv[1], list, VKCLIP_PRECISION_FP32, linear_narrow_variants,
+                     linear_narrow_count);
     if (!list || fclose(list)) {
         perror(path);
         is_good = false;
