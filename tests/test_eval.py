@@ -103,17 +103,22 @@ def auroc(positives, negatives):
 
 @case("device")
 def classify_agrees_with_vkclip_classify(tmp):
-    found = evaluate("classify", "--template", CELLS, by_shape(tmp / "data"))
+    # Half of the labels are those of other pictures, so that there are wrong ones to be put in order.
     names = sorted({shape_of(path) for path in IMAGES})
+    said = [shape_of(path) for path in IMAGES]
+    said[1::2] = said[:1] + said[1:-2:2]
+    table = write_table(tmp / "data.csv", ["path", "label"], [list(pair) for pair in zip(IMAGES, said)])
+    found = evaluate("classify", "--template", CELLS, table)
     labels = [part for name in names for part in ("-l", name)]
     lines = classify(*labels, "--template", CELLS, *IMAGES)
-    truth = [shape_of(line["image"]) for line in lines]
+    assert [line["image"] for line in lines] == IMAGES
+    truth = said
     best = [line["labels"][0]["label"] for line in lines]
     chances = [{item["label"]: item["probability"] for item in line["labels"]} for line in lines]
 
     figures = found["rounds"][0]
     assert found["pictures"] == len(IMAGES) and found["failed"] == 0
-    assert near(figures["accuracy"]["value"], sum(map(str.__eq__, truth, best)) / len(truth), 1e-12)
+    assert near(figures["accuracy"]["value"], sum(map(str.__eq__, truth, best)) / len(truth), 1e-11)
     assert figures["confusion"] == [[sum(pair == (a, b) for pair in zip(truth, best)) for b in names] for a in names]
     assert [each["name"] for each in figures["classes"]] == names
     for each in figures["classes"]:
@@ -121,8 +126,9 @@ def classify_agrees_with_vkclip_classify(tmp):
         outside = [chance[each["name"]] for chance, name in zip(chances, truth) if name != each["name"]]
         assert each["support"] == len(inside)
         assert near(each["auroc"], auroc(inside, outside), 1e-9)
+    assert len({*truth}) == len(names)
     wrong = sorted((-chance[b], path["image"]) for path, chance, t, b in zip(lines, chances, truth, best) if t != b)
-    assert [pathlib.Path(each["path"]).name for each in found["most_wrong"]] == [os.path.basename(p) for _, p in wrong]
+    assert len(wrong) > 2 and [each["path"] for each in found["most_wrong"]] == [path for _, path in wrong]
     assert all(near(each["probability"], -p, 1e-6) for each, (p, _) in zip(found["most_wrong"], wrong))
 
 
@@ -195,7 +201,7 @@ def classes_have_names_prompts_and_published_figures(tmp):
     for path, row in zip(IMAGES, rows(tmp / "i.npy")):
         cosines = [dot(row, mean) for mean in means]
         hits += shapes[cosines.index(max(cosines))] == shape_of(path)
-    assert near(found["rounds"][0]["accuracy"]["value"], hits / len(IMAGES), 1e-12)
+    assert near(found["rounds"][0]["accuracy"]["value"], hits / len(IMAGES), 1e-11)
 
 
 @case("device")
@@ -338,8 +344,8 @@ def retrieval_agrees_with_brute_force(tmp):
         ranks = sorted(rank_of([dot(row, other) for other in b], i) for i, row in enumerate(a))
         assert any(rank != int(rank) for rank in ranks) # there are ties
         for depth in (1, 5, 10):
-            assert near(found[key][f"recall_at_{depth}"], sum(rank <= depth for rank in ranks) / len(ranks), 1e-12)
-        assert near(found[key]["median_rank"], ranks[len(ranks) // 2], 1e-12) # of an odd number
+            assert near(found[key][f"recall_at_{depth}"], sum(rank <= depth for rank in ranks) / len(ranks), 1e-11)
+        assert near(found[key]["median_rank"], ranks[len(ranks) // 2], 1e-11) # of an odd number
         assert near(found[key]["mean_rank"], sum(ranks) / len(ranks), 1e-9)
     page = Page(tmp / "page.html")
     assert f"{found['picture_to_caption']['mean_rank']:.2f}" in page.words and page.tags["img"] > 0
@@ -376,6 +382,11 @@ def probe_learns_from_folders_tables_and_an_index(tmp):
     assert [each["percent"] for each in found["rounds"]] == [1, 10, 100]
     shapes = len({shape_of(path) for path in IMAGES})
     assert [each["training_rows"] for each in found["rounds"]] == [shapes, shapes, len(IMAGES)]
+    many = [[IMAGES[0], shape_of(IMAGES[0]), "train"]] * 30 + rows_of(["test", "train"])
+    many = evaluate("probe", write_table(tmp / "many.csv", ["path", "label", "split"], many))
+    alike = sum(shape_of(path) == shape_of(IMAGES[0]) for path in IMAGES)
+    assert [each["training_rows"] for each in many["rounds"]] == [
+        shapes, shapes - 1 + (30 + alike + 5) // 10, 30 + len(IMAGES)]
     assert found["rounds"][2]["accuracy"]["value"] == 1.0 and found["pictures"] == len(IMAGES)
     assert Page(tmp / "page.html").tags["table"] == 5
 
