@@ -22,7 +22,7 @@ static const uint32_t depths[] = {1, 5, 10};
 
 // What the ranks of one direction come to.
 struct recall {
-    double at[COUNT(depths)]; // share of ranks up to that
+    double at[COUNT(depths)]; // share of partners among that many
     double median, mean;
 };
 
@@ -37,9 +37,9 @@ struct retrieval {
     struct output_file page;
     struct pairs pairs;
     size_t failed_count;
-    bool *is_wanted;        // [pairs.count] at first
-    struct scratch rows[2]; // of pictures, of captions
-    double *ranks[DIRECTION_COUNT];
+    bool *is_wanted;                     // [pairs.count] at first
+    struct scratch rows[2];              // of pictures, of captions
+    vkclip_rank *ranks[DIRECTION_COUNT]; // [pairs.count]
     struct recall recalls[DIRECTION_COUNT];
     vkclip_error err;
 };
@@ -104,7 +104,6 @@ enum { QUERIES_AT_ONCE = 4096 };
 struct queries {
     float *rows;       // [QUERIES_AT_ONCE, width]
     uint64_t *targets; // [QUERIES_AT_ONCE]
-    vkclip_rank *ranks;
 };
 
 // The partners of pairs first .. first + count, among all.
@@ -119,14 +118,9 @@ static bool rank_queries(struct retrieval *r, enum direction direction, struct q
     };
     for (uint32_t i = 0; i < count; i++)
         queries->targets[i] = first + i;
-    if (!scratch_read(from, first, count, queries->rows, &r->err) ||
-        !vkclip_rank_rows(r->session.engine, &params, queries->targets, queries->ranks, &r->err))
-        return false;
-    // Those that score as much share the mean of their ranks.
-    for (uint32_t i = 0; i < count; i++)
-        r->ranks[direction][first + i] =
-            1.0 + (double)queries->ranks[i].better + (double)queries->ranks[i].equal / 2.0;
-    return true;
+    return scratch_read(from, first, count, queries->rows, &r->err) &&
+           vkclip_rank_rows(r->session.engine, &params, queries->targets,
+                            r->ranks[direction] + first, &r->err);
 }
 
 static enum exit_status rank(struct retrieval *r)
@@ -135,9 +129,8 @@ static enum exit_status rank(struct retrieval *r)
     struct queries queries = {
         .rows = malloc(QUERIES_AT_ONCE * width * sizeof(float)),
         .targets = malloc(QUERIES_AT_ONCE * sizeof(uint64_t)),
-        .ranks = malloc(QUERIES_AT_ONCE * sizeof(vkclip_rank)),
     };
-    bool is_reserved = queries.rows && queries.targets && queries.ranks;
+    bool is_reserved = queries.rows && queries.targets;
     for (int d = 0; d < DIRECTION_COUNT; d++) {
         r->ranks[d] = calloc(count, sizeof *r->ranks[d]);
         is_reserved = is_reserved && r->ranks[d];
@@ -155,7 +148,6 @@ static enum exit_status rank(struct retrieval *r)
     progress_hide();
     free(queries.rows);
     free(queries.targets);
-    free(queries.ranks);
     if (!is_reserved)
         return report_out_of_memory();
     return is_done ? STATUS_FINE : report_input(&r->err);
@@ -167,17 +159,29 @@ static int compare_numbers(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static bool measure(const double *ranks, size_t count, struct recall *recall)
+// Scores that are equal may stand in any order: their rank is the mean of their places.
+static double rank_of(const vkclip_rank *rank)
+{
+    return 1.0 + (double)rank->better + (double)rank->equal / 2.0;
+}
+
+// In so many of these orders the partner is among the first.
+static double share_at(const vkclip_rank *rank, uint32_t depth)
+{
+    const double left = (double)depth - (double)rank->better;
+    return fmin(fmax(left / (double)(rank->equal + 1), 0.0), 1.0);
+}
+
+static bool measure(const vkclip_rank *ranks, size_t count, struct recall *recall)
 {
     double *sorted = malloc(count * sizeof *sorted), sum = 0.0;
     if (!sorted)
         return false;
     *recall = (struct recall){0};
     for (size_t i = 0; i < count; i++) {
-        sorted[i] = ranks[i];
-        sum += ranks[i];
+        sum += sorted[i] = rank_of(&ranks[i]);
         for (size_t d = 0; d < COUNT(depths); d++)
-            recall->at[d] += ranks[i] <= depths[d];
+            recall->at[d] += share_at(&ranks[i], depths[d]);
     }
     qsort(sorted, count, sizeof *sorted, compare_numbers);
     recall->median = (sorted[(count - 1) / 2] + sorted[count / 2]) / 2.0;
@@ -227,9 +231,10 @@ static void add_json(struct text *text, const struct retrieval *r, const char *m
 static void add_figures(struct text *page, const struct retrieval *r)
 {
     static const char *const heads[] = {"", "R@1", "R@5", "R@10", "median rank", "mean rank"};
-    html_begin_section(page, "Figures",
-                       "R@K: share of pairs whose partner is among the first K of all. Those that "
-                       "score as much share the mean of their ranks.");
+    html_begin_section(
+        page, "Figures",
+        "R@K: share of pairs whose partner is among the first K of all. Equal scores "
+        "may stand in any order: R@K is the mean over these, and so is a rank.");
     html_begin_table(page, heads, COUNT(heads));
     for (int d = 0; d < DIRECTION_COUNT; d++) {
         html_begin_row(page, false);
@@ -247,14 +252,14 @@ static void add_figures(struct text *page, const struct retrieval *r)
 // The pictures whose captions come last, the last first.
 enum { MOST_LAST = 24 };
 
-static size_t find_last(const double *ranks, size_t count, size_t last[MOST_LAST])
+static size_t find_last(const vkclip_rank *ranks, size_t count, size_t last[MOST_LAST])
 {
     size_t found = 0;
     for (size_t i = 0; i < count; i++) {
         size_t place = found;
-        while (place > 0 && ranks[i] > ranks[last[place - 1]])
+        while (place > 0 && rank_of(&ranks[i]) > rank_of(&ranks[last[place - 1]]))
             place--;
-        if (place == MOST_LAST || ranks[i] <= 1.0)
+        if (place == MOST_LAST || rank_of(&ranks[i]) <= 1.0)
             continue;
         found += found < MOST_LAST;
         for (size_t j = found - 1; j > place; j--)
@@ -274,7 +279,8 @@ static void add_last(struct text *page, const struct retrieval *r)
     for (size_t i = 0; i < count; i++) {
         const vkclip_image image = image_at(&r->images, r->pairs.paths[last[i]]);
         struct text line = {0};
-        text_add(&line, "rank %.1f of %zu", r->ranks[TO_CAPTION][last[i]], r->pairs.count);
+        text_add(&line, "rank %.1f of %zu", rank_of(&r->ranks[TO_CAPTION][last[i]]),
+                 r->pairs.count);
         html_begin_picture(page);
         thumbnail_add(page, r->session.model, &image, image.path);
         html_add_line(page, line.bytes ? line.bytes : "");
