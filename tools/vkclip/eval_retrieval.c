@@ -301,8 +301,10 @@ static enum exit_status write_page(struct retrieval *r, const char *model)
     text_add_html(&page, r->path);
     text_add(&page, " by ");
     text_add_html(&page, model);
-    text_add(&page, ": %zu pairs; %zu more whose pictures could not be read</p>\n", r->pairs.count,
-             r->failed_count);
+    text_add(&page, ": %zu pairs", r->pairs.count);
+    if (r->failed_count > 0)
+        text_add(&page, "; %zu more whose pictures could not be read", r->failed_count);
+    text_add(&page, "</p>\n");
     add_figures(&page, r);
     add_last(&page, r);
     html_end(&page);
