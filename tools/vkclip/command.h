@@ -22,6 +22,6 @@ struct command {
 
 extern const struct command devices_command, info_command, classify_command, embed_image_command,
     embed_text_command, tokenize_command, preprocess_command, bench_command, verify_command,
-    tune_command, index_command, index_merge_command;
+    tune_command, index_command, index_merge_command, search_command;
 
 #endif

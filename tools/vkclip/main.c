@@ -9,8 +9,9 @@
 
 static const struct command *const commands[] = {
     &classify_command, &embed_image_command, &embed_text_command, &index_merge_command,
-    &index_command,    &tokenize_command,    &preprocess_command, &devices_command,
-    &verify_command,   &tune_command,        &info_command,       &bench_command,
+    &index_command,    &search_command,      &tokenize_command,   &preprocess_command,
+    &devices_command,  &verify_command,      &tune_command,       &info_command,
+    &bench_command,
 };
 
 static enum exit_status print_help(void)
