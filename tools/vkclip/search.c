@@ -199,6 +199,17 @@ static void show_progress(void *user, uint64_t done, uint64_t total)
     progress_show((size_t)done);
 }
 
+// For --verbose.
+static void tell_rate(const struct search_job *job, double seconds)
+{
+    char line[160];
+    const double bytes =
+        (double)job->row_count * (double)job->collection.embeddings.layout.row_bytes;
+    snprintf(line, sizeof line, "%llu rows, %.2f GB, searched in %.3f s, %.2f GB/s",
+             (unsigned long long)job->row_count, bytes * 1e-9, seconds, bytes * 1e-9 / seconds);
+    report_log.write(report_log.user, VKCLIP_LOG_INFO, line);
+}
+
 static enum exit_status search_rows(struct search_job *job)
 {
     vkclip_error err = {0};
@@ -214,10 +225,13 @@ static enum exit_status search_rows(struct search_job *job)
         .progress = show_progress,
     };
     progress_begin("rows", (size_t)job->row_count);
+    const double start = vkclip_clock_seconds();
     bool is_done = vkclip_search(job->session.engine, &params, job->hits, job->hit_counts, &err);
     progress_hide();
-    if (is_done)
+    if (is_done) {
+        tell_rate(job, vkclip_clock_seconds() - start);
         return STATUS_FINE;
+    }
     // A row that is not of unit length is the index's fault, as a file that cannot be read is.
     enum exit_status status = report_failure(&err);
     return err.status == VKCLIP_ERROR_ARGUMENT || err.status == VKCLIP_ERROR_FILE ? STATUS_INPUT
