@@ -25,7 +25,8 @@ from cli_testing import *
 # ---- the command line ------------------------------------------------------------------------
 
 COMMANDS = ["devices", "info", "classify", "embed image", "embed text", "tokenize", "preprocess",
-            "bench", "verify"]
+            "bench", "verify", "ask", "eval classify", "eval probe",
+            "eval retrieval"]
 
 
 @case()

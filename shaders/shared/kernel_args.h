@@ -127,6 +127,28 @@ struct normalize_args {
     U32 is_unit;
 };
 
+struct top_k_args {
+    U32 cols;        // of scores: queries
+    U32 cols_across; // that a workgroup takes
+    U32 most;        // rows found of each; 1 or more
+};
+
+// Which scores count: of -0 and 0 the former is less. What is not finite is in no bounds.
+struct score_bounds {
+    F32 least, most;
+};
+
+// What top_k finds of a query; as many struct found_row follow as it may find at most.
+struct found_rows {
+    U32 above;  // rows with a score above bounds.most
+    U32 within; // rows within the bounds, found or not
+};
+
+struct found_row {
+    U32 row;
+    F32 score;
+};
+
 // Of the kernels that measure what a device can do: steps a loop, and pieces of 16 bytes a lane.
 #define ROOF_UNROLLED 8
 #define ROOF_COPIED   64
@@ -148,6 +170,10 @@ static_assert(sizeof(struct patchify_args) == 40, "C and GLSL disagree");
 static_assert(sizeof(struct embed_tokens_args) == 12, "C and GLSL disagree");
 static_assert(sizeof(struct mean_args) == 8, "C and GLSL disagree");
 static_assert(sizeof(struct normalize_args) == 8, "C and GLSL disagree");
+static_assert(sizeof(struct top_k_args) == 12, "C and GLSL disagree");
+static_assert(sizeof(struct score_bounds) == 8, "C and GLSL disagree");
+static_assert(sizeof(struct found_rows) == 8, "C and GLSL disagree");
+static_assert(sizeof(struct found_row) == 8, "C and GLSL disagree");
 static_assert(sizeof(struct roof_args) == 12, "C and GLSL disagree");
 #endif
 

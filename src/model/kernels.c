@@ -82,6 +82,9 @@ static const uint32_t mean_f32[] = {
 static const uint32_t normalize_f32[] = {
 #include "normalize_f32.spv.inc"
 };
+static const uint32_t top_k_f32[] = {
+#include "top_k_f32.spv.inc"
+};
 // clang-format on
 
 struct spirv {
@@ -124,6 +127,7 @@ static const struct {
     [KERNEL_ATTENTION_CAUSAL] = {"attention", {SPIRV(attention_f32)}, {SPIRV(attention_f16)}},
     [KERNEL_MEAN] = {"mean", {SPIRV(mean_f32)}, {SPIRV(mean_f32)}},
     [KERNEL_NORMALIZE] = {"normalize", {SPIRV(normalize_f32)}, {SPIRV(normalize_f32)}},
+    [KERNEL_TOP_K] = {"top_k", {SPIRV(top_k_f32)}, {SPIRV(top_k_f32)}},
 };
 
 // Tiles of attention, as specialization constants.
@@ -137,10 +141,12 @@ struct device_shapes {
     const char *linear[LINEAR_CLASSES]; // names of variants
     const char *quads;                  // for all classes, where lanes can share loads; or NULL
     const char *dot4[LINEAR_CLASSES];   // the same in int8, where dot4 is fast
+    const char *narrow[2];              // for products of 4 and of 16 columns
     uint32_t row_width;                 // workgroup of layernorm and normalize
     uint32_t lanes_per_row;
     struct attention_shape attention;
     uint32_t copy_width; // workgroup of patchify, embed_tokens and mean
+    uint32_t top_k_width;
 };
 
 // Measured on llvmpipe (Mesa 22.3.6, 2 cores of an EPYC, GFLOP a core and second, 197 x 768 by
@@ -162,28 +168,34 @@ static const struct device_shapes device_shapes[TILES_COUNT] = {
             .linear = {"direct-12x32", "direct-48x32", "direct-48x32"},
             .quads = "quads-12x32",
             .dot4 = {"direct-12x32", "direct-48x32", "direct-48x32"},
+            .narrow = {"direct-32x4", "direct-48x16"},
             .row_width = 8,
             .lanes_per_row = 1,
             .attention = {8, 1, 1},
             .copy_width = 32,
+            .top_k_width = 128,
         },
     [TILES_HARDWARE] =
         {
             .linear = {"direct-16x64", "staged-64x64", "staged-64x64"},
             .dot4 = {"dot4-16x64", "dot4-staged-64x64", "dot4-staged-64x64"},
+            .narrow = {"staged-128x4", "staged-64x16"},
             .row_width = 64,
             .lanes_per_row = 64,
             .attention = {64, 16, 32},
             .copy_width = 64,
+            .top_k_width = 128,
         },
     [TILES_SMALL] =
         {
             .linear = {"direct-16x64", "direct-16x64", "direct-16x64"},
             .dot4 = {"dot4-16x64", "dot4-16x64", "dot4-16x64"},
+            .narrow = {"direct-128x4", "direct-128x4"},
             .row_width = 64,
             .lanes_per_row = 64,
             .attention = {64, 16, 16},
             .copy_width = 64,
+            .top_k_width = 128,
         },
 };
 
@@ -213,6 +225,17 @@ struct kernels_choice kernels_default_choice(enum kernels_tiles tiles, vkclip_pr
     for (int i = 0; i < LINEAR_CLASSES; i++)
         choice.linear[i] = choice.linear_f32[i] =
             is_quads ? quads : linear_variant_find(is_dot4 ? shapes->dot4[i] : shapes->linear[i]);
+    return choice;
+}
+
+struct kernels_choice kernels_narrow_choice(enum kernels_tiles tiles,
+                                            const vkclip_device_facts *device, uint32_t cols)
+{
+    struct kernels_choice choice = kernels_default_choice(tiles, VKCLIP_PRECISION_FP32, device);
+    const struct linear_variant *narrow =
+        cols <= 16 ? linear_variant_find(device_shapes[tiles].narrow[cols > 4]) : NULL;
+    for (int i = 0; narrow && i < LINEAR_CLASSES; i++)
+        choice.linear[i] = narrow;
     return choice;
 }
 
@@ -291,6 +314,14 @@ static void add_by_row(struct jobs *jobs, enum kernel kernel, const struct devic
         [SPEC_LANES_PER_ROW] = shapes->lanes_per_row,
     };
     add_plain(jobs, kernel, shapes->row_width / shapes->lanes_per_row, constants, 2);
+}
+
+// A workgroup takes a few neighbouring queries, whose scores lie side by side, and shares the rows
+// of each among its lanes.
+static void add_top_k(struct jobs *jobs, const struct device_shapes *shapes)
+{
+    add_plain(jobs, KERNEL_TOP_K, 1, &shapes->top_k_width, 1);
+    jobs->kernels->shapes[KERNEL_TOP_K].cols = 8;
 }
 
 // Bytes of shared memory of attention.comp: queries, a block of keys, weights, and a vec4 a lane or
@@ -461,6 +492,8 @@ bool kernels_init(struct kernels *kernels, struct gpu *gpu, const struct kernels
     add_linears(&jobs, &kernels->choice); // first, since they take longest
     if (params->precision == VKCLIP_PRECISION_INT8)
         add_by_row(&jobs, KERNEL_QUANTIZE, shapes);
+    if (params->has_top_k)
+        add_top_k(&jobs, shapes);
     if (params->is_linear_only)
         return run_jobs(&jobs, err);
     add_attention(&jobs, KERNEL_ATTENTION, shapes, params->head_dim);

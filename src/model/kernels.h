@@ -19,13 +19,14 @@ enum kernel {
     KERNEL_ATTENTION_CAUSAL,
     KERNEL_MEAN,
     KERNEL_NORMALIZE,
+    KERNEL_TOP_K,
     KERNEL_COUNT,
 };
 
 // How the work of a kernel is cut into workgroups on this device, and what they compute with.
 struct kernel_shape {
     uint32_t rows; // rows of the output a workgroup computes
-    uint32_t cols; // columns, for linear
+    uint32_t cols; // columns, for linear and top_k
     vkclip_arithmetic arithmetic;
 };
 
@@ -57,7 +58,8 @@ struct kernels_params {
     uint32_t head_dim;                   // columns of a head, in both towers
     bool is_causal;                      // some attention is
     bool has_mean;                       // some sequences are averaged
-    bool is_linear_only;                 // none but the variants of linear
+    bool is_linear_only;                 // none but the variants of linear, and top_k
+    bool has_top_k;                      // rows are searched
     const struct kernels_choice *choice; // NULL: kernels_default_choice of these tiles
 };
 
@@ -66,6 +68,11 @@ enum kernels_tiles kernels_choose_tiles(const vkclip_device_facts *device);
 // What is safe and good without having been measured on the device.
 struct kernels_choice kernels_default_choice(enum kernels_tiles tiles, vkclip_precision precision,
                                              const vkclip_device_facts *device);
+
+// For a product of few columns with many rows, in which a wide tile would compute columns that are
+// not there.
+struct kernels_choice kernels_narrow_choice(enum kernels_tiles tiles,
+                                            const vkclip_device_facts *device, uint32_t cols);
 
 // Creates all pipelines.
 //

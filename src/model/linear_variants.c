@@ -49,6 +49,17 @@ const struct linear_variant linear_variants[] = {
 };
 const uint32_t linear_variant_count = sizeof linear_variants / sizeof *linear_variants;
 
+// A query or a few against many rows: a tile of 32 columns would compute 31 that are not there.
+// Memory is the limit then, and rows are read once, in their order.
+const struct linear_variant linear_narrow_variants[] = {
+    {"direct-32x4", LINEAR_DIRECT, 8, 4, 4, 1, 1},
+    {"direct-48x16", LINEAR_DIRECT, 8, 12, 8, 2, 1},
+    {"direct-128x4", LINEAR_DIRECT, 64, 2, 4, 1, 1},
+    {"staged-128x4", LINEAR_STAGED, 128, 1, 4, 1, 1},
+    {"staged-64x16", LINEAR_STAGED, 128, 2, 4, 4, 1},
+};
+const uint32_t linear_narrow_count = sizeof linear_narrow_variants / sizeof *linear_narrow_variants;
+
 enum linear_class linear_class_of(uint32_t rows)
 {
     return rows <= LINEAR_FEW_ROWS    ? LINEAR_FEW
@@ -147,5 +158,8 @@ const struct linear_variant *linear_variant_find(const char *name)
     for (uint32_t i = 0; i < linear_variant_count; i++)
         if (strcmp(linear_variants[i].name, name) == 0)
             return &linear_variants[i];
+    for (uint32_t i = 0; i < linear_narrow_count; i++)
+        if (strcmp(linear_narrow_variants[i].name, name) == 0)
+            return &linear_narrow_variants[i];
     return NULL;
 }

@@ -56,9 +56,15 @@ bool linear_variant_suits(const struct linear_variant *variant, const vkclip_dev
 uint32_t linear_variant_rows(const struct linear_variant *variant);
 uint32_t linear_variant_cols(const struct linear_variant *variant);
 
-// All of them, in the order in which they are tried. find: NULL where there is none of that name.
+// All of them, in the order in which they are tried.
 extern const struct linear_variant linear_variants[];
 extern const uint32_t linear_variant_count;
+
+// Those for products of few columns, which no tower has; kernels_narrow_choice takes them.
+extern const struct linear_variant linear_narrow_variants[];
+extern const uint32_t linear_narrow_count;
+
+// Of either; NULL where there is none of that name.
 const struct linear_variant *linear_variant_find(const char *name);
 
 #endif

@@ -427,6 +427,29 @@ void plan_normalize(struct plan *plan, struct tensor x, bool is_unit, struct gpu
              sizeof(struct normalize_args));
 }
 
+void plan_top_k(struct plan *plan, struct tensor scores, struct gpu_range bounds, uint32_t most,
+                struct gpu_range found)
+{
+    const struct kernel_shape *shape = &plan->kernels->shapes[KERNEL_TOP_K];
+    const struct top_k_args args = {
+        .cols = scores.cols,
+        .cols_across = scores.cols < shape->cols ? scores.cols : shape->cols,
+        .most = most,
+    };
+    add_step(plan,
+             (struct step){
+                 .kernel = KERNEL_TOP_K,
+                 .bindings = {use(plan, scores),
+                              use_range(bounds, no_traffic),
+                              {.tensor = NO_TENSOR},
+                              use_range(found, no_traffic)},
+                 .counted = GROUPS_BY_SEQUENCES,
+                 .per_group = shape->rows,
+                 .groups_y = (scores.cols + args.cols_across - 1) / args.cols_across,
+             },
+             &args, sizeof args);
+}
+
 // ---- layout ----------------------------------------------------------------------------------
 
 static bool live_together(const struct plan_tensor *a, const struct plan_tensor *b)
@@ -579,7 +602,7 @@ static uint32_t group_count(const struct step *step, const struct plan_run *run)
     return (count + step->per_group - 1) / step->per_group;
 }
 
-bool plan_run(struct plan *plan, const struct plan_run *run, vkclip_error *err)
+bool plan_begin(struct plan *plan, const struct plan_run *run, vkclip_error *err)
 {
     uint32_t *groups = gpu_buffer_address(plan->groups);
     for (uint32_t i = 0; i < plan->step_count; i++) {
@@ -589,7 +612,17 @@ bool plan_run(struct plan *plan, const struct plan_run *run, vkclip_error *err)
     }
     memcpy(gpu_buffer_address(plan->counts), &run->counts, sizeof run->counts);
     plan->last_run = *run;
-    return gpu_recording_run(plan->kernels->gpu, plan->recording, err);
+    return gpu_recording_begin(plan->kernels->gpu, plan->recording, err);
+}
+
+bool plan_end(struct plan *plan, vkclip_error *err)
+{
+    return gpu_recording_end(plan->kernels->gpu, plan->recording, err);
+}
+
+bool plan_run(struct plan *plan, const struct plan_run *run, vkclip_error *err)
+{
+    return plan_begin(plan, run, err) && plan_end(plan, err);
 }
 
 static double least_bytes(const struct step *step, const struct run_counts *counts)

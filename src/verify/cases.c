@@ -450,6 +450,7 @@ bool cases_run(struct rig *rig, enum case_group group, vkclip_error *err)
         [CASES_ATTENTION_SMALL] = attention_small,
         [CASES_PATCHIFY] = patchify,
         [CASES_EMBED_TOKENS] = embed_tokens,
+        [CASES_TOP_K] = cases_top_k,
     };
     rig->error = (vkclip_error){0};
     groups[group](rig);

@@ -87,10 +87,10 @@ static enum exit_status classify(struct classified *c)
     if (!class_set_embed(&eval->set, eval->session.engine, width, c->classes, &c->err))
         return report_failure(&c->err);
 
-    status = eval_run(eval, &(struct image_user){take, c, false});
+    const bool is_run = eval_run(eval, &(struct image_user){take, c, false}, &status);
     if (c->err.status != VKCLIP_OK)
         return report_failure(&c->err);
-    if (status != STATUS_FINE && status != STATUS_INPUT)
+    if (!is_run)
         return status;
     enum exit_status written = write_report(c);
     return written == STATUS_FINE ? status : written;

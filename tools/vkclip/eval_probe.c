@@ -236,8 +236,7 @@ static enum exit_status probe(struct probed *p)
         return status;
     if (!reserve(p))
         return report_out_of_memory();
-    status = eval_run(&p->eval, &(struct image_user){take, p, false});
-    if (status != STATUS_FINE && status != STATUS_INPUT)
+    if (!eval_run(&p->eval, &(struct image_user){take, p, false}, &status))
         return status;
     if (!check_rows(p))
         return STATUS_INPUT;

@@ -9,10 +9,11 @@
 #include "text.h"
 
 static const struct command *const commands[] = {
-    &classify_command, &embed_image_command,   &embed_text_command, &index_merge_command,
-    &index_command,    &tokenize_command,      &preprocess_command, &devices_command,
-    &verify_command,   &tune_command,          &info_command,       &bench_command,
-    &ask_command,      &eval_classify_command, &eval_probe_command,
+    &classify_command,   &embed_image_command, &embed_text_command,    &index_merge_command,
+    &index_command,      &search_command,      &tokenize_command,      &preprocess_command,
+    &devices_command,    &verify_command,      &tune_command,          &info_command,
+    &bench_command,      &ask_command,         &eval_classify_command, &eval_retrieval_command,
+    &eval_probe_command,
 };
 
 static enum exit_status print_help(void)

@@ -9,54 +9,28 @@
 #pragma GCC diagnostic ignored "-Wunused-function" // it writes other formats as well
 #include <stb_image_write.h>
 
+#include "base64.h"
+
 // Of 100. At 90 and below stb_image_write halves the colours' resolution, and a file is half as
 // large.
 #define QUALITY 85
 
-// Base64 takes bytes in threes; those that are left wait here.
-struct base64 {
-    struct text *text;
-    uint8_t waiting[3];
-    int count;
-};
-
-static void add_quad(struct base64 *base64)
+static void add_bytes(void *user, void *bytes, int byte_count)
 {
-    static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const uint32_t bits =
-        (uint32_t)base64->waiting[0] << 16 | (uint32_t)base64->waiting[1] << 8 | base64->waiting[2];
-    const char quad[] = {
-        letters[bits >> 18],
-        letters[bits >> 12 & 63],
-        base64->count > 1 ? letters[bits >> 6 & 63] : '=',
-        base64->count > 2 ? letters[bits & 63] : '=',
-    };
-    text_add(base64->text, "%.4s", quad);
-    *base64 = (struct base64){.text = base64->text};
-}
-
-static void add_base64(void *user, void *data, int byte_count)
-{
-    struct base64 *base64 = user;
-    const uint8_t *bytes = data;
-    for (int i = 0; i < byte_count; i++) {
-        base64->waiting[base64->count++] = bytes[i];
-        if (base64->count == 3)
-            add_quad(base64);
-    }
+    text_add_bytes(user, bytes, (size_t)byte_count);
 }
 
 static void add_picture(struct text *page, const uint8_t *pixels, int side, const char *name)
 {
-    struct base64 base64 = {.text = page};
+    struct text jpeg = {0};
+    stbi_write_jpg_to_func(add_bytes, &jpeg, side, side, 3, pixels, QUALITY);
+    page->is_out_of_memory = page->is_out_of_memory || jpeg.is_out_of_memory;
     text_add(page, "<img src=\"data:image/jpeg;base64,");
-    stbi_write_jpg_to_func(add_base64, &base64, side, side, 3, pixels, QUALITY);
-    if (base64.count > 0)
-        add_quad(&base64);
+    text_add_base64(page, jpeg.bytes, jpeg.byte_count);
     text_add(page, "\" width=\"%d\" height=\"%d\" alt=\"", side, side);
     text_add_html(page, name);
     text_add(page, "\">");
+    text_finish(&jpeg);
 }
 
 static void add_missing(struct text *page, const char *reason)
