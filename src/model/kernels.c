@@ -212,7 +212,7 @@ struct kernels_choice kernels_default_choice(enum kernels_tiles tiles, vkclip_pr
     const char *const *names = shapes->linear;
     if (precision == VKCLIP_PRECISION_INT8)
         names = device->has_fast_dot4 ? shapes->dot4 : shapes->linear;
-    else if (of_vendor && tiles != TILES_SOFTWARE)
+    else if (of_vendor && tiles != TILES_SOFTWARE && device->kind != VKCLIP_DEVICE_SOFTWARE)
         names = of_vendor;
     struct kernels_choice choice;
     for (int i = 0; i < LINEAR_CLASSES; i++)

@@ -134,6 +134,7 @@ enum vendor {
     VENDOR_BROADCOM = 0x14e4,
     VENDOR_QUALCOMM = 0x5143,
     VENDOR_INTEL = 0x8086,
+    VENDOR_MESA = 0x10005, // so Mesa's driver of Apple's GPUs, Honeykrisp, names itself
 };
 
 bool linear_variant_suits(const struct linear_variant *variant, const vkclip_device_facts *device,
@@ -169,18 +170,26 @@ bool linear_variant_suits(const struct linear_variant *variant, const vkclip_dev
 //         direct-64x32                                                                    0.61
 //
 // Not taken, though estimated best: direct-16x64 for some rows, because it reads 1.7 times as much
-// from caches for an output as staged-32x64, and no estimate knows their speed. staged-112x32 on
-// M1, which has half the workgroups for six per cent. Adreno's staged-32x64 for few rows: 1.54 on
-// a 660. Matrices, in fp16 0.7 of staged-64x128 on an RX 7900 and on Ampere: no physical GPU was
-// seen to compute right with them yet, and 'vkclip tune' holds them to double precision first.
-// Variants with parts take a quarter as long where a run does not fill the GPU; but all classes are
-// of one family, and large runs would take half as long again.
+// from caches for an output as staged-32x64, and no estimate knows their speed. For some rows on M1
+// and Adreno staged-208x32, 0.83 and 0.80: it has half the workgroups, and wastes most rows of all
+// but an image; on M1 nor staged-112x32. Adreno's staged-32x64 for few rows: 1.54 on a 660.
+//
+// Cooperative matrices in fp16: of staged-64x128, ends included, matrix-64x64 is 0.73 on an RX
+// 7900, matrix-128x128 0.51 on Ampere; Intel's spill. But no physical GPU was seen to compute right
+// with them yet, and 'vkclip tune' holds them to double precision before it takes them. With parts
+// a run that does not fill the GPU takes a quarter as long; but all classes are of one family, and
+// large runs would take up to twice as long.
+//
+// V3D's numbers include the ends. Mali's compiler counts loads and stores, once each: 30 of
+// direct-16x64 and 74 of staged-32x64, 0.6 by products; but most of the former are the ends', and
+// its shared memory is where all memory is. So Mali is none of these.
 static const struct {
     enum vendor vendor;
     const char *variants[LINEAR_CLASSES];
 } defaults[] = {
     {VENDOR_AMD, {"direct-16x64", "staged-32x64", "staged-64x128"}},
     {VENDOR_APPLE, {"direct-16x64", "staged-32x64", "staged-64x128"}},
+    {VENDOR_MESA, {"direct-16x64", "staged-32x64", "staged-64x128"}},
     {VENDOR_NVIDIA, {"direct-16x64", "staged-32x64", "staged-64x128"}},
     {VENDOR_INTEL, {"staged-32x64", "staged-32x64", "staged-64x64"}},
     {VENDOR_QUALCOMM, {"direct-16x64", "staged-112x32", "staged-64x64"}},
