@@ -138,7 +138,7 @@ struct attention_shape {
 // What the kinds of devices get. GPUs get what fits the 128 lanes and 16 KiB that Vulkan
 // guarantees.
 struct device_shapes {
-    const char *linear[LINEAR_CLASSES]; // names of variants
+    const char *linear[LINEAR_CLASSES]; // variants, but for vendors in linear_variants.c
     const char *quads;                  // for all classes, where lanes can share loads; or NULL
     const char *dot4[LINEAR_CLASSES];   // the same in int8, where dot4 is fast
     const char *narrow[2];              // for products of 4 and of 16 columns
@@ -218,13 +218,17 @@ struct kernels_choice kernels_default_choice(enum kernels_tiles tiles, vkclip_pr
                                              const vkclip_device_facts *device)
 {
     const struct device_shapes *shapes = &device_shapes[tiles];
-    const bool is_dot4 = precision == VKCLIP_PRECISION_INT8 && device->has_fast_dot4;
+    const char *const *of_vendor = linear_defaults_of(device->vendor_id);
     const struct linear_variant *quads = shapes->quads ? linear_variant_find(shapes->quads) : NULL;
     const bool is_quads = quads && linear_variant_fits(quads, device, precision);
+    const char *const *names = shapes->linear;
+    if (precision == VKCLIP_PRECISION_INT8)
+        names = device->has_fast_dot4 ? shapes->dot4 : shapes->linear;
+    else if (of_vendor && tiles != TILES_SOFTWARE && device->kind != VKCLIP_DEVICE_SOFTWARE)
+        names = of_vendor;
     struct kernels_choice choice;
     for (int i = 0; i < LINEAR_CLASSES; i++)
-        choice.linear[i] = choice.linear_f32[i] =
-            is_quads ? quads : linear_variant_find(is_dot4 ? shapes->dot4[i] : shapes->linear[i]);
+        choice.linear[i] = choice.linear_f32[i] = is_quads ? quads : linear_variant_find(names[i]);
     return choice;
 }
 

@@ -137,7 +137,16 @@ bool linear_variant_fits(const struct linear_variant *variant, const vkclip_devi
                device->shared_memory_bytes;
 }
 
-#define VENDOR_IMAGINATION 0x1010
+enum vendor {
+    VENDOR_AMD = 0x1002,
+    VENDOR_IMAGINATION = 0x1010,
+    VENDOR_APPLE = 0x106b,
+    VENDOR_NVIDIA = 0x10de,
+    VENDOR_BROADCOM = 0x14e4,
+    VENDOR_QUALCOMM = 0x5143,
+    VENDOR_INTEL = 0x8086,
+    VENDOR_MESA = 0x10005, // so Mesa's driver of Apple's GPUs, Honeykrisp, names itself
+};
 
 bool linear_variant_suits(const struct linear_variant *variant, const vkclip_device_facts *device,
                           vkclip_precision precision)
@@ -151,6 +160,59 @@ bool linear_variant_suits(const struct linear_variant *variant, const vkclip_dev
     if (device->vendor_id == VENDOR_IMAGINATION && variant->tile_rows * variant->tile_cols > 32)
         return false;
     return variant->lanes > 16 || variant->method == LINEAR_MATRIX;
+}
+
+// What compilers of Mesa 26.2.6 estimate on null hardware, in fp32; fp16 differs little. By inputs
+// of the loop alone: what a pipeline without its loop is estimated at was taken off. First what an
+// input takes until the next (latency of RADV, cycles of NAK and ANV), which counts where a run
+// does not fill the GPU; behind it, for some rows, what it costs where it does, an image's 197 rows
+// as the tiles that cover them. Of AGX, ir3 and V3D only instructions and stalls are known.
+//
+//                           RX 7900    Ampere     Iris Xe    B580       M1    Adreno 750  V3D 7.1
+//   few   direct-16x64      1          1          1          1          1     1           1
+//         staged-32x64      1.47       1.04       0.57       0.65       1.13  0.81        spills
+//   some  staged-64x64      1    1     1    1     1    1     1    1     1     1           spills
+//         staged-32x64      0.73 1.02  0.73 1.27  0.48 0.84  0.68 1.19  1.00  1.17        spills
+//         staged-112x32     1.03 0.95  1.78 1.78  0.90 0.90  0.97 0.97  0.94  0.98        spills
+//         direct-16x64      0.50 0.70  0.70 1.13  0.84 0.68  1.05 0.85  0.83  1.33        1
+//         direct-64x32                                                                    0.75
+//   many  staged-64x128     0.90       0.63       spills     spills     0.87  spills      spills
+//         staged-64x64      1          1          1          1          1     1           spills
+//         direct-64x32                                                                    0.61
+//
+// Not taken, though estimated best: direct-16x64 for some rows, because it reads 1.7 times as much
+// from caches for an output as staged-32x64, and no estimate knows their speed. For some rows on M1
+// and Adreno staged-208x32, 0.83 and 0.80: it has half the workgroups, and wastes most rows of all
+// but an image; on M1 nor staged-112x32. Adreno's staged-32x64 for few rows: 1.54 on a 660.
+//
+// Cooperative matrices in fp16: of staged-64x128, ends included, matrix-64x64 is 0.73 on an RX
+// 7900, matrix-128x128 0.51 on Ampere; Intel's spill. But no physical GPU was seen to compute right
+// with them yet, and 'vkclip tune' holds them to double precision before it takes them. With parts
+// a run that does not fill the GPU takes a quarter as long; but all classes are of one family, and
+// large runs would take up to twice as long.
+//
+// V3D's numbers include the ends. Mali's compiler counts loads and stores, once each: 30 of
+// direct-16x64 and 74 of staged-32x64, 0.6 by products; but most of the former are the ends', and
+// its shared memory is where all memory is. So Mali is none of these.
+static const struct {
+    enum vendor vendor;
+    const char *variants[LINEAR_CLASSES];
+} defaults[] = {
+    {VENDOR_AMD, {"direct-16x64", "staged-32x64", "staged-64x128"}},
+    {VENDOR_APPLE, {"direct-16x64", "staged-32x64", "staged-64x128"}},
+    {VENDOR_MESA, {"direct-16x64", "staged-32x64", "staged-64x128"}},
+    {VENDOR_NVIDIA, {"direct-16x64", "staged-32x64", "staged-64x128"}},
+    {VENDOR_INTEL, {"staged-32x64", "staged-32x64", "staged-64x64"}},
+    {VENDOR_QUALCOMM, {"direct-16x64", "staged-112x32", "staged-64x64"}},
+    {VENDOR_BROADCOM, {"direct-16x64", "direct-64x32", "direct-64x32"}},
+};
+
+const char *const *linear_defaults_of(uint32_t vendor_id)
+{
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
+        if (defaults[i].vendor == vendor_id)
+            return defaults[i].variants;
+    return NULL;
 }
 
 const struct linear_variant *linear_variant_find(const char *name)

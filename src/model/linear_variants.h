@@ -56,6 +56,10 @@ bool linear_variant_suits(const struct linear_variant *variant, const vkclip_dev
 uint32_t linear_variant_rows(const struct linear_variant *variant);
 uint32_t linear_variant_cols(const struct linear_variant *variant);
 
+// Names of what the GPUs of a vendor get untuned in fp32 and fp16, for each class; NULL where its
+// compiler was not asked. Of one family.
+const char *const *linear_defaults_of(uint32_t vendor_id);
+
 // All of them, in the order in which they are tried.
 extern const struct linear_variant linear_variants[];
 extern const uint32_t linear_variant_count;
