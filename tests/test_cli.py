@@ -25,7 +25,7 @@ from cli_testing import *
 # ---- the command line ------------------------------------------------------------------------
 
 COMMANDS = ["devices", "info", "classify", "embed image", "embed text", "tokenize", "preprocess",
-            "bench", "verify"]
+            "bench", "verify", "search"]
 
 
 @case()
