@@ -25,7 +25,7 @@ from cli_testing import *
 # ---- the command line ------------------------------------------------------------------------
 
 COMMANDS = ["devices", "info", "classify", "embed image", "embed text", "tokenize", "preprocess",
-            "bench", "verify", "ask", "eval classify", "eval probe",
+            "bench", "verify", "index", "index merge", "search", "ask", "eval classify", "eval probe",
             "eval retrieval"]
 
 
