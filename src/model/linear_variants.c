@@ -4,10 +4,11 @@
 #include <string.h>
 
 // Directly: what CPUs, Mali and Adreno like is large tiles in registers and no barriers. Striped:
-// the same for CPUs whose driver knows that a value is the same in all lanes. Through shared
-// memory: the textbook's for GPUs. 7 x 16 and 13 x 16 rows cover the 197 of an image with 14 and 6
-// % to spare, 64 with 30. Parts put more lanes on the same outputs, for runs of so few rows that a
-// large GPU has nothing to do otherwise.
+// the same for CPUs whose driver knows that a value is the same in all lanes. In quads: for CPUs
+// whose driver does not; the tile is linear_quads.comp's own. Through shared memory: the textbook's
+// for GPUs. 7 x 16 and 13 x 16 rows cover the 197 of an image with 14 and 6 % to spare, 64 with 30.
+// Parts put more lanes on the same outputs, for runs of so few rows that a large GPU has nothing to
+// do otherwise.
 //
 // dot4 is for int8, which takes the others as well, but for matrices and parts: it computes
 // exactly, so all are of one family there.
@@ -19,11 +20,18 @@
 // 74, 4x64 98, 16x16 and 24x16 with one column a lane no better than 12x32. In fp16 the best of
 // direct 109, and of matrices 235. On that of Mesa 22.3.6 every striped one lost to direct-48x32,
 // 303 to 184 at best on a busy machine.
+//
+// Tried on SwiftShader (chromium-common 156, Subzero), GFLOP a core and second, 192 x 768 by 768 x
+// 768: striped-8x128 0.46, direct-12x32 0.21, either with its sizes in the code 3.0. Quads of 12 x
+// 16 5.8; of 6, 8 and 10 rows 4.8, 5.3, 5.3; of 14 and 16 3.9, since the loop is larger than the
+// CPU's 32 KiB for instructions then, as it is with 8 inputs a turn, 3.6, and with 16, 3.0. 6 x 32
+// 6.0 there, but on llvmpipe of Mesa 22.3.6 15.1 to 16.5 and of 26.2.6 24.1 to 30.1. With
+// subgroupBroadcast 6.3, which wants subgroups of four.
 const struct linear_variant linear_variants[] = {
+    {"quads-12x32", LINEAR_QUADS, 8, 12, 4, 8, 1},
     {"striped-12x64", LINEAR_STRIPED, 16, 12, 4, 16, 1},
     {"striped-8x32", LINEAR_STRIPED, 8, 8, 4, 8, 1},
     {"striped-8x128", LINEAR_STRIPED, 16, 8, 8, 16, 1},
-    {"quads-12x32", LINEAR_QUADS, 8, 12, 4, 8, 1},
     {"direct-48x32", LINEAR_DIRECT, 8, 12, 16, 2, 1},
     {"direct-12x32", LINEAR_DIRECT, 8, 12, 4, 8, 1},
     {"direct-16x64", LINEAR_DIRECT, 64, 4, 4, 16, 1},

@@ -176,6 +176,15 @@ static double least_time(const struct tuner *tuner, uint32_t of_class)
     return least;
 }
 
+// Each class is timed for one variant in any case.
+static bool has_time(const struct tuner *tuner, uint32_t of_class, vkclip_error *err)
+{
+    const bool is_late = gpu_get_facts(tuner->gpu)->kind == VKCLIP_DEVICE_SOFTWARE &&
+                         vkclip_clock_seconds() - tuner->begun > SOFTWARE_LIMIT;
+    return !is_late || isinf(least_time(tuner, of_class)) ||
+           fail(err, VKCLIP_ERROR_DEVICE, "no time was left to try it");
+}
+
 // The median of some runs after the first, which may compile. What is hopeless is run once.
 static bool time_runs(struct tuner *tuner, struct plan *plan, uint32_t rows, uint32_t of_class,
                       double *microseconds, vkclip_error *err)
@@ -222,7 +231,7 @@ static bool time_variant(struct tuner *tuner, const struct kernels_params *param
     struct kernels kernels;
     bool is_done = kernels_init(&kernels, tuner->gpu, params, err);
     for (uint32_t i = 0; is_done && i < tuner->tuning->class_count; i++)
-        is_done = time_class(tuner, &kernels, i, &microseconds[i], err);
+        is_done = has_time(tuner, i, err) && time_class(tuner, &kernels, i, &microseconds[i], err);
     kernels_finish(&kernels);
     return is_done;
 }
@@ -265,11 +274,6 @@ static bool try_variant(struct tuner *tuner, const struct linear_variant *varian
         snprintf(row->reason, sizeof row->reason, "ended the program or lost the device before");
         return true;
     }
-    if (gpu_get_facts(tuner->gpu)->kind == VKCLIP_DEVICE_SOFTWARE &&
-        vkclip_clock_seconds() - tuner->begun > SOFTWARE_LIMIT) {
-        snprintf(row->reason, sizeof row->reason, "no time was left to try it");
-        return true;
-    }
     struct kernels_choice choice;
     for (int i = 0; i < LINEAR_CLASSES; i++)
         choice.linear[i] = choice.linear_f32[i] = variant;
@@ -282,7 +286,7 @@ static bool try_variant(struct tuner *tuner, const struct linear_variant *varian
     if (!gpu_note_write(tuner->gpu, directory, tuning->precision, GPU_NOTE_TRYING, variant->name,
                         err))
         return false;
-    bool is_fine = has_right_numbers(tuner, &params, &reason) &&
+    bool is_fine = has_time(tuner, 0, &reason) && has_right_numbers(tuner, &params, &reason) &&
                    time_variant(tuner, &params, row->microseconds, &reason);
     if (reason.status == VKCLIP_ERROR_LOST) { // the note stays
         if (err)
