@@ -46,16 +46,18 @@ uint bits_at(uint row)
     return x[min(row, counts.tokens - 1) * args.cols + query];
 }
 
-// Of the lane's own rows. least is 1 or more.
-uint count_keys(uint least, uint most)
+// Counts the lane's own rows, those above most as well.
+uint count_keys(uint least, uint most, out uint above)
 {
-    uint count = 0;
+    uint within = 0;
+    above = 0;
     for (uint row = first_row; row < counts.tokens; row += AT_ONCE * strip_count)
         [[unroll]] for (uint i = 0; i < AT_ONCE; i++) {
             const uint own = row + i * strip_count, key = key_of(bits_at(own));
-            count += uint(own < counts.tokens && key >= least && key <= most);
+            above += uint(own < counts.tokens && key > most);
+            within += uint(own < counts.tokens && key >= least && key <= most);
         }
-    return count;
+    return within;
 }
 
 shared uint lane_counts[WORKGROUP_WIDTH];
@@ -80,27 +82,24 @@ uint add_strips(uint count, out uint before)
 // The largest key that args.most or more reach.
 uint find_least(uint most)
 {
-    uint least = 0, before;
+    uint least = 0, before, above;
     for (uint bit = 0x80000000u; bit > 0; bit >>= 1)
-        if (add_strips(count_keys(least | bit, most), before) >= args.most)
+        if (add_strips(count_keys(least | bit, most, above), before) >= args.most)
             least |= bit;
     return least;
 }
 
-// Those above the least first, then as many of the least as there is room for.
-void collect(uint least, uint most)
+// Keys beyond lowest go to places from next_beyond on, those equal to it from next_equal on, as far
+// as there is room.
+void collect(uint lowest, uint most, uint next_beyond, uint next_equal)
 {
-    uint before_above, before_equal;
-    const uint above = add_strips(count_keys(least + 1, most), before_above);
-    add_strips(count_keys(least, min(least, most)), before_equal);
     const uint first_found = query * (1 + args.most) + 1;
-    uint next_above = before_above, next_equal = above + before_equal;
     for (uint row = first_row; row < counts.tokens; row += AT_ONCE * strip_count)
         [[unroll]] for (uint i = 0; i < AT_ONCE; i++) {
             const uint own = row + i * strip_count, bits = bits_at(own), key = key_of(bits);
-            if (own >= counts.tokens || key < least || key > most)
+            if (own >= counts.tokens || key < lowest || key > most)
                 continue;
-            const uint place = key > least ? next_above++ : next_equal++;
+            const uint place = key > lowest ? next_beyond++ : next_equal++;
             if (place < args.most)
                 found[first_found + place] = uvec2(own, bits);
         }
@@ -120,8 +119,10 @@ void main()
         most = key_of(bounds[query].y);
     }
 
-    const uint within = add_strips(count_keys(least, most), before);
-    const uint above = add_strips(count_keys(most + 1, 0xffffffffu), before);
+    // Mostly few rows are within bounds, and most lanes have none: they are read once then.
+    uint own_above, own_within = count_keys(least, most, own_above), next_beyond;
+    const uint within = add_strips(own_within, next_beyond), above = add_strips(own_above, before);
+    uint lowest = least - 1, next_equal = args.most;
     if (lane == 0)
         has_too_many = 0;
     barrier();
@@ -131,9 +132,14 @@ void main()
     if (has_too_many != 0) {
         const uint least_found = find_least(most);
         if (within > args.most)
-            least = least_found;
+            lowest = least_found;
+        const uint beyond = add_strips(count_keys(lowest + 1, most, own_above), next_beyond);
+        add_strips(count_keys(lowest, min(lowest, most), own_above), before);
+        if (within > args.most)
+            next_equal = beyond + before;
     }
-    collect(least, most);
+    if (own_within > 0)
+        collect(lowest, most, next_beyond, next_equal);
     if (is_there && strip == 0)
         found[query * (1 + args.most)] = uvec2(above, within);
 }

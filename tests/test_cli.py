@@ -26,7 +26,7 @@ from cli_testing import *
 
 COMMANDS = ["devices", "info", "classify", "embed image", "embed text", "tokenize", "preprocess",
             "bench", "verify", "ask", "eval classify", "eval probe",
-            "eval retrieval"]
+            "eval retrieval", "search"]
 
 
 @case()

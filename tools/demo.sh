@@ -66,6 +66,9 @@ if $with_biomedclip; then
 else
     build/vkclip classify -m tools/demo/model --labels tools/demo/labels.txt --top 3 tools/demo/images/*
     echo
+    build/vkclip index -q -m tools/demo/model -o build/demo.index tools/demo/images
+    build/vkclip search -q -m tools/demo/model -i build/demo.index --top 3 'purple round cells'
+    echo
     echo "BiomedCLIP itself, 784 MB:  tools/fetch_model.sh"
     echo "Then, with your pictures:   build/vkclip classify -l 'chest X-ray' -l 'brain MRI' PICTURE..."
 fi

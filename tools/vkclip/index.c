@@ -306,6 +306,10 @@ static enum exit_status run(const struct command *command, int count, char **arg
          .argument = "NAME",
          .string = &job.rules.path_column,
          .help = "of CSV and JSON Lines files; default: path"},
+        {.name = "null",
+         .letter = '0',
+         .flag = &job.rules.list_has_zeros,
+         .help = "names on standard input end in zero bytes, as of find -print0"},
         {.name = "shard",
          .argument = "I/N",
          .string = &job.shard,
@@ -338,7 +342,7 @@ const struct command index_command = {
     .notes = "",
     .examples = "  vkclip index -o slides.index slides/\n"
                 "  vkclip index -o cxr.index --window auto --exclude lateral studies.csv\n"
-                "  find /data -name '*.png' -size +10k -print0 | vkclip index -o big.index -\n"
+                "  find /data -name '*.png' -size +10k -print0 | vkclip index -0 -o big.index -\n"
                 "  vkclip index -o part3 --shard 3/8 /data\n",
     .run = run,
 };
