@@ -381,11 +381,10 @@ static void ranks_are_exact(void **state)
     end(&c);
 }
 
-// The bound is worth its name: what the device computes stays within it, and not by orders.
-static void device_stays_within_the_error(void **state)
+// Every score that a search checks is held to this bound; here it is held to the book.
+static void error_of_the_device_is_that_of_513_roundings(void **state)
 {
     (void)state;
-    // 513 roundings of 2^-23 each.
     const double error = scan_error(512, 1.0, 1.0);
     printf("a score of the device is off by at most %.2e\n", error);
     assert_true(error > 513 * 0x1p-23 && error < 515 * 0x1p-23);
@@ -425,7 +424,7 @@ int main(void)
         cmocka_unit_test(search_refuses_what_it_cannot_search),
         cmocka_unit_test(search_ends_where_rows_cannot_be_read),
         cmocka_unit_test(ranks_are_exact),
-        cmocka_unit_test(device_stays_within_the_error),
+        cmocka_unit_test(error_of_the_device_is_that_of_513_roundings),
     };
     return cmocka_run_group_tests_name("search", tests, open_gpu, close_gpu);
 }
