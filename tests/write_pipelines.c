@@ -157,25 +157,40 @@ static bool write_defaults(const char *folder, FILE *list, vkclip_precision prec
     return is_good;
 }
 
+static bool write_variant(const char *folder, FILE *list, const char *name,
+                          const struct kernels_params *params)
+{
+    char set[48];
+    snprintf(set, sizeof set, "%s-ladder-%s",
+             params->precision == VKCLIP_PRECISION_FP16 ? "fp16" : "fp32", name);
+    return write_kernels(folder, list, set, params);
+}
+
 // Whatever 'vkclip tune' may choose, but for cooperative matrices: those are beyond Vulkan 1.1.
 static bool write_ladder(const char *folder, FILE *list, vkclip_precision precision)
 {
+    struct kernels_choice choice = {0};
+    struct kernels_params params = {
+        .precision = precision,
+        .head_dim = 64,
+        .is_causal = true,
+        .set = KERNELS_LINEAR,
+        .choice = &choice,
+    };
     bool is_good = true;
     for (uint32_t i = 0; is_good && i < linear_variant_count; i++) {
-        struct kernels_choice choice;
-        char set[48];
         if (linear_variants[i].method == LINEAR_MATRIX)
             continue;
-        snprintf(set, sizeof set, "%s-ladder-%s",
-                 precision == VKCLIP_PRECISION_FP16 ? "fp16" : "fp32", linear_variants[i].name);
         for (int c = 0; c < LINEAR_CLASSES; c++)
             choice.linear[c] = choice.linear_f32[c] = &linear_variants[i];
-        is_good = write_kernels(folder, list, set,
-                                &(struct kernels_params){
-                                    .precision = precision,
-                                    .is_linear_only = true,
-                                    .choice = &choice,
-                                });
+        is_good = write_variant(folder, list, linear_variants[i].name, &params);
+    }
+    params.set = KERNELS_ATTENTION;
+    for (uint32_t i = 0; is_good && i < attention_variant_count; i++) {
+        if (attention_variants[i].method == ATTENTION_MATRIX)
+            continue;
+        choice.attention = &attention_variants[i];
+        is_good = write_variant(folder, list, attention_variants[i].name, &params);
     }
     return is_good;
 }

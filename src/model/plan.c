@@ -170,8 +170,8 @@ static enum group_count group_rows(uint32_t rows)
 
 struct tensor plan_input(struct plan *plan, uint32_t rows, uint32_t cols, bool is_element)
 {
-    struct tensor x = new_tensor(plan, rows, cols,
-                                 is_element ? plan->kernels->element_bytes : sizeof(float));
+    struct tensor x =
+        new_tensor(plan, rows, cols, is_element ? plan->kernels->element_bytes : sizeof(float));
     plan->tensors[x.index].first_step = 0; // it is filled before
     return x;
 }
@@ -389,6 +389,30 @@ struct tensor plan_attention(struct plan *plan, struct tensor qkv, struct gpu_ra
         },
         &(struct attention_args){.width = width}, sizeof(struct attention_args));
     return y;
+}
+
+uint32_t plan_cut_tiles(struct attention_tile *tiles, const uint32_t *lengths, uint32_t count,
+                        uint32_t width)
+{
+    uint32_t body_row = count, tile_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t body = lengths[i] - 1;
+        struct attention_tile tile = {
+            .query_row = i,
+            .query_count = 1,
+            .head_row = i,
+            .body_row = body_row,
+            .key_count = lengths[i],
+        };
+        tiles[i] = tile;
+        for (uint32_t first = 0; first < body; first += width) {
+            tile.query_row = body_row + first;
+            tile.query_count = width < body - first ? width : body - first;
+            tiles[tile_count++] = tile;
+        }
+        body_row += body;
+    }
+    return tile_count;
 }
 
 struct tensor plan_mean(struct plan *plan, struct tensor x, struct gpu_range tiles,
