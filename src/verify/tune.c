@@ -360,6 +360,21 @@ static bool make_inputs(struct tuner *tuner, vkclip_error *err)
 
 // ---- the whole -------------------------------------------------------------------------------
 
+static bool is_late(const struct tuner *tuner)
+{
+    return gpu_get_facts(tuner->gpu)->kind == VKCLIP_DEVICE_SOFTWARE &&
+           vkclip_clock_seconds() - tuner->begun > SOFTWARE_LIMIT;
+}
+
+// Whether there is something to choose for a class.
+static bool is_timed(const vkclip_tuning *tuning, uint32_t of_class)
+{
+    bool is_any = false;
+    for (uint32_t i = 0; i < tuning->variant_count; i++)
+        is_any = is_any || tuning->variants[i].microseconds[of_class] > 0.0;
+    return is_any;
+}
+
 // Tries one variant. False only where nothing more can be run; what is wrong with a variant is in
 // its row.
 static bool try_variant(struct tuner *tuner, const struct candidate *candidate, vkclip_error *err)
@@ -371,8 +386,7 @@ static bool try_variant(struct tuner *tuner, const struct candidate *candidate, 
         snprintf(row->reason, sizeof row->reason, "ended the program or lost the device before");
         return true;
     }
-    if (gpu_get_facts(tuner->gpu)->kind == VKCLIP_DEVICE_SOFTWARE &&
-        vkclip_clock_seconds() - tuner->begun > SOFTWARE_LIMIT) {
+    if (is_late(tuner) && is_timed(tuning, row->first_class)) {
         snprintf(row->reason, sizeof row->reason, "no time was left to try it");
         return true;
     }
