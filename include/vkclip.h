@@ -621,19 +621,24 @@ VKCLIP_API bool vkclip_verify(const vkclip_verify_params *params, vkclip_verify_
 
 // ---- which kernels are fastest on a device --------------------------------------------------
 
-#define VKCLIP_TUNING_MOST_CLASSES  6
-#define VKCLIP_TUNING_MOST_VARIANTS 32
+#define VKCLIP_TUNING_MOST_CLASSES  8
+#define VKCLIP_TUNING_MOST_VARIANTS 48
 
-// A way to compute matrix products.
+// A way to compute matrix products, or attention.
 typedef struct vkclip_tuning_variant {
-    char name[32];    // "staged-64x64": how operands are read, rows x columns a workgroup computes
-    char reason[160]; // why it was struck off; empty where it was timed
-    double microseconds[VKCLIP_TUNING_MOST_CLASSES]; // the median of BiomedCLIP's products; 0: none
+    // "staged-64x64": how operands are read, rows x columns a workgroup computes. Of attention,
+    // "shared-16x32": queries a workgroup computes x keys it takes at a time; "matrix-4x32":
+    // subgroups, each with as many queries as a matrix has rows.
+    char name[32];
+    char reason[160];                  // why it was struck off; empty where it was timed
+    uint32_t first_class, class_count; // that it was tried in
+    double microseconds[VKCLIP_TUNING_MOST_CLASSES]; // the median of a layer of BiomedCLIP; 0: none
 } vkclip_tuning_variant;
 
 typedef struct vkclip_tuning {
     vkclip_precision precision;
-    uint32_t class_count; // of products: by rows and, in fp16, by what the output is stored in
+    // Of products: by rows and, in fp16, by what the output is stored in; then of attention.
+    uint32_t class_count;
     char classes[VKCLIP_TUNING_MOST_CLASSES][32];
     uint32_t chosen[VKCLIP_TUNING_MOST_CLASSES]; // variant of each class
     uint32_t variant_count;
@@ -649,11 +654,11 @@ typedef struct vkclip_tune_params {
     void *user;
 } vkclip_tune_params;
 
-// Times the ways a device can compute matrix products, and remembers the fastest of those that
-// compute right: each is first tried as vkclip_verify does, twice for the same bits. Engines of
-// that device, driver, precision and version of this library take them from then on. The variants
-// of all batch sizes add in the same order, so that an embedding still does not depend on its
-// batch.
+// Times the ways a device can compute matrix products and attention, and remembers the fastest of
+// those that compute right: each is first tried as vkclip_verify does, twice for the same bits.
+// Engines of that device, driver, precision and version of this library take them from then on. The
+// variants of all batch sizes add in the same order, and attention has one for all, so that an
+// embedding still does not depend on its batch.
 //
 // One that ends the program or loses the device is not tried again. Takes some seconds, on a
 // software driver up to a minute; may run in a thread beside an engine, on whose speed it weighs.

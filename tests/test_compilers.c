@@ -90,6 +90,7 @@ static void check_part(const char *row, uint32_t count, const char *part)
             continue; // not every device stores it
         for (int k = 0; k < KERNEL_COUNT; k++)
             if (!(k == KERNEL_QUANTIZE && precisions[i] != VKCLIP_PRECISION_INT8) &&
+                !(k == KERNEL_TOP_K && precisions[i] != VKCLIP_PRECISION_FP32) &&
                 !has_kernel(count, part, precisions[i], (enum kernel)k))
                 fail_msg("%s: no %s of %s in %s; tools/matrix.sh --renew %s", row,
                          kernel_name((enum kernel)k), part, precision_name(precisions[i]), row);

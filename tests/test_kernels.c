@@ -88,7 +88,7 @@ static void begin_with(struct rig *rig, const struct linear_variant *variant,
     const struct kernels_params params = {
         .precision = precision,
         .tiles = TILES_SOFTWARE,
-        .head_dim = 64,
+        .set = KERNELS_LINEAR,
         .choice = &choice,
     };
     if (!rig_init(rig, gpu, &params, report, &err))
@@ -251,6 +251,40 @@ static void causal_attention_matches_reference(void **state)
     run_every_variant(CASES_ATTENTION_CAUSAL);
 }
 
+// Each way to compute attention, whichever a device is tuned to.
+static void every_variant_of_attention_matches_reference(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 2 * attention_variant_count; i++) {
+        const vkclip_precision precision = precisions[i % 2];
+        const struct kernels_choice choice = {.attention = &attention_variants[i / 2]};
+        const struct kernels_params params = {
+            .precision = precision,
+            .head_dim = 64,
+            .is_causal = true,
+            .set = KERNELS_ATTENTION,
+            .choice = &choice,
+        };
+        const vkclip_device_facts *device = gpu_get_facts(gpu);
+        if ((precision == VKCLIP_PRECISION_FP16 && !device->has_fp16_storage) ||
+            !attention_variant_fits(choice.attention, device, precision, params.head_dim))
+            continue;
+        struct count count = {0};
+        struct rig rig;
+        vkclip_error err;
+        printf("%s, %s:\n", choice.attention->name, i % 2 ? "fp16" : "fp32");
+        if (!rig_init(&rig, gpu, &params, (struct rig_report){count_result, &count}, &err))
+            fail_msg("%s: %s", choice.attention->name, err.message);
+        bool is_run =
+            cases_run(&rig, CASES_ATTENTION, &err) && cases_run(&rig, CASES_ATTENTION_CAUSAL, &err);
+        rig_finish(&rig);
+        if (!is_run)
+            fail_msg("%s: %s", choice.attention->name, err.message);
+        assert_true(count.compared > 0);
+        assert_int_equal(count.failed, 0);
+    }
+}
+
 static void mean_matches_reference(void **state)
 {
     (void)state;
@@ -345,6 +379,7 @@ int main(void)
         cmocka_unit_test(normalize_matches_reference),
         cmocka_unit_test(attention_matches_reference_on_ragged_lengths),
         cmocka_unit_test(causal_attention_matches_reference),
+        cmocka_unit_test(every_variant_of_attention_matches_reference),
         cmocka_unit_test(attention_matches_reference_for_other_heads),
         cmocka_unit_test(mean_matches_reference),
         cmocka_unit_test(patchify_matches_reference),

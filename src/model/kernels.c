@@ -70,6 +70,11 @@ static const uint32_t linear_matrix_f16_f32[] = {
 #include "linear_matrix_f16_f32.spv.inc"
 };
 #endif
+#ifdef VKCLIP_HAS_MATRIX
+static const uint32_t attention_matrix_f16[] = {
+#include "attention_matrix_f16.spv.inc"
+};
+#endif
 static const uint32_t attention_f32[] = {
 #include "attention_f32.spv.inc"
 };
@@ -115,6 +120,14 @@ static const struct linear_sources matrix_sources = {
 #endif
 };
 
+static const struct spirv attention_matrix_source = {
+#ifdef VKCLIP_HAS_MATRIX
+    SPIRV(attention_matrix_f16)
+#else
+    NULL, 0
+#endif
+};
+
 static const struct {
     const char *name;
     struct spirv f32, f16;
@@ -130,11 +143,6 @@ static const struct {
     [KERNEL_TOP_K] = {"top_k", {SPIRV(top_k_f32)}, {SPIRV(top_k_f32)}},
 };
 
-// Tiles of attention, as specialization constants.
-struct attention_shape {
-    uint32_t workgroup_width, lanes_sharing, block_keys;
-};
-
 // What the kinds of devices get. GPUs get what fits the 128 lanes and 16 KiB that Vulkan
 // guarantees.
 struct device_shapes {
@@ -144,8 +152,8 @@ struct device_shapes {
     const char *narrow[2];              // for products of 4 and of 16 columns
     uint32_t row_width;                 // workgroup of layernorm and normalize
     uint32_t lanes_per_row;
-    struct attention_shape attention;
-    uint32_t copy_width; // workgroup of patchify, embed_tokens and mean
+    const char *attention; // name of the variant
+    uint32_t copy_width;   // workgroup of patchify, embed_tokens and mean
     uint32_t top_k_width;
 };
 
@@ -156,12 +164,6 @@ struct device_shapes {
 // Mali and V3D have 64 registers a lane, and keep shared memory where all memory is. In the
 // textbook's tile their compilers (Mesa 26.2.6) spill: 167 fills in 1492 instructions on a
 // Mali-G610, 316 in 2860 on V3D 7.1. In the small one they do not.
-//
-// Attention: four queries a lane load each key once, and take llvmpipe 0.45 of the time of one a
-// lane (197 tokens); six gain no more. GPUs share these four among 16 lanes, so that a lane holds
-// 16 sums, not 256. With 32 keys at a time AMD's compiler counts 185 vector instructions for a
-// query and key on navi31, with 16 it counts 213, and Intel's 15000 and 23000 cycles on Tiger
-// Lake; Mali's and V3D's spill with 32.
 static const struct device_shapes device_shapes[TILES_COUNT] = {
     [TILES_SOFTWARE] =
         {
@@ -171,7 +173,7 @@ static const struct device_shapes device_shapes[TILES_COUNT] = {
             .narrow = {"direct-32x4", "direct-48x16"},
             .row_width = 8,
             .lanes_per_row = 1,
-            .attention = {8, 1, 1},
+            .attention = "alone-32x1",
             .copy_width = 32,
             .top_k_width = 128,
         },
@@ -182,7 +184,7 @@ static const struct device_shapes device_shapes[TILES_COUNT] = {
             .narrow = {"staged-128x4", "staged-64x16"},
             .row_width = 64,
             .lanes_per_row = 64,
-            .attention = {64, 16, 32},
+            .attention = "shared-16x32",
             .copy_width = 64,
             .top_k_width = 128,
         },
@@ -193,7 +195,7 @@ static const struct device_shapes device_shapes[TILES_COUNT] = {
             .narrow = {"direct-128x4", "direct-128x4"},
             .row_width = 64,
             .lanes_per_row = 64,
-            .attention = {64, 16, 16},
+            .attention = "shared-16x16",
             .copy_width = 64,
             .top_k_width = 128,
         },
@@ -226,7 +228,7 @@ struct kernels_choice kernels_default_choice(enum kernels_tiles tiles, vkclip_pr
         names = device->has_fast_dot4 ? shapes->dot4 : shapes->linear;
     else if (of_vendor && tiles != TILES_SOFTWARE && device->kind != VKCLIP_DEVICE_SOFTWARE)
         names = of_vendor;
-    struct kernels_choice choice;
+    struct kernels_choice choice = {.attention = attention_variant_find(shapes->attention)};
     for (int i = 0; i < LINEAR_CLASSES; i++)
         choice.linear[i] = choice.linear_f32[i] = is_quads ? quads : linear_variant_find(names[i]);
     return choice;
@@ -243,7 +245,7 @@ struct kernels_choice kernels_narrow_choice(enum kernels_tiles tiles,
     return choice;
 }
 
-void kernels_linear_mark(char mark[KERNELS_MARK_BYTES])
+void kernels_mark(char mark[KERNELS_MARK_BYTES])
 {
     const struct linear_sources *const all[] = {&linear_sources, &striped_sources, &quads_sources,
                                                 &matrix_sources};
@@ -259,6 +261,11 @@ void kernels_linear_mark(char mark[KERNELS_MARK_BYTES])
         }
     sha256_add(&sha, int8_source.words, int8_source.byte_count);
     sha256_add(&sha, int8_dot4_source.words, int8_dot4_source.byte_count);
+    sha256_add(&sha, attention_matrix_source.words, attention_matrix_source.byte_count);
+    for (int i = 0; i < KERNEL_COUNT; i++) {
+        sha256_add(&sha, sources[i].f32.words, sources[i].f32.byte_count);
+        sha256_add(&sha, sources[i].f16.words, sources[i].f16.byte_count);
+    }
     sha256_finish(&sha, hex);
     memcpy(mark, hex, KERNELS_MARK_BYTES - 1);
     mark[KERNELS_MARK_BYTES - 1] = '\0';
@@ -328,41 +335,47 @@ static void add_top_k(struct jobs *jobs, const struct device_shapes *shapes)
     jobs->kernels->shapes[KERNEL_TOP_K].cols = 8;
 }
 
-// Bytes of shared memory of attention.comp: queries, a block of keys, weights, and a vec4 a lane or
-// three. With heads of 64 columns 15.3 KiB by 32 keys, 12.3 by 16.
-static uint32_t attention_bytes(const struct attention_shape *shape, uint32_t head_dim)
+static void add_attention_matrix(struct jobs *jobs, struct job *job,
+                                 const struct attention_variant *variant, uint32_t head_dim)
 {
-    const uint32_t queries = 4 * shape->workgroup_width / shape->lanes_sharing;
-    const uint32_t lane_floats = shape->block_keys == shape->lanes_sharing ? 12 : 4;
-    const uint32_t floats = (queries + shape->block_keys + 1) * head_dim +
-                            queries * shape->block_keys + lane_floats * shape->workgroup_width;
-    return floats * (uint32_t)sizeof(float);
+    const vkclip_device_facts *device = gpu_get_facts(jobs->kernels->gpu);
+    const uint32_t constants[MOST_CONSTANTS] = {
+        [SPEC_WORKGROUP_WIDTH] = variant->lanes * device->subgroup_width,
+        [SPEC_FRAGMENT_ROWS] = device->matrix_rows,
+        [SPEC_FRAGMENT_COLS] = device->matrix_cols,
+        [SPEC_FRAGMENT_DEPTH] = device->matrix_depth,
+        [SPEC_HEAD_DIM] = head_dim,
+        [SPEC_IS_CAUSAL] = job->kernel == KERNEL_ATTENTION_CAUSAL,
+        [SPEC_SUBGROUPS] = variant->lanes,
+        [SPEC_BLOCK_KEYS] = variant->block_keys,
+    };
+    job->spirv = attention_matrix_source;
+    memcpy(job->constants, constants, sizeof constants);
+    job->constant_count = MOST_CONSTANTS;
+    job->subgroup_width = device->subgroup_width;
 }
 
-// Heads wider than 64 columns get smaller tiles, so that these fit in what Vulkan guarantees.
-static struct attention_shape fit_attention(struct attention_shape shape, uint32_t head_dim)
+static void add_attention(struct jobs *jobs, enum kernel kernel, uint32_t head_dim)
 {
-    enum { GUARANTEED_BYTES = 16384 };
-    while (shape.lanes_sharing > 1 && attention_bytes(&shape, head_dim) > GUARANTEED_BYTES)
-        if (shape.block_keys > shape.lanes_sharing)
-            shape.block_keys /= 2;
-        else
-            shape.workgroup_width /= 2;
-    return shape;
-}
-
-static void add_attention(struct jobs *jobs, enum kernel kernel, const struct device_shapes *shapes,
-                          uint32_t head_dim)
-{
-    const struct attention_shape shape = fit_attention(shapes->attention, head_dim);
-    const uint32_t constants[] = {
-        [SPEC_WORKGROUP_WIDTH] = shape.workgroup_width,
+    const struct attention_variant variant =
+        attention_variant_for(jobs->kernels->choice.attention, head_dim);
+    const bool is_matrix = variant.method == ATTENTION_MATRIX;
+    const struct kernel_shape shape = {
+        .rows = attention_variant_rows(&variant, gpu_get_facts(jobs->kernels->gpu)),
+        .arithmetic = is_matrix ? VKCLIP_ARITHMETIC_MATRIX : VKCLIP_ARITHMETIC_FP32,
+    };
+    if (is_matrix) {
+        add_attention_matrix(jobs, add_job(jobs, kernel, shape), &variant, head_dim);
+        return;
+    }
+    const uint32_t constants[MOST_CONSTANTS] = {
+        [SPEC_WORKGROUP_WIDTH] = variant.lanes,
+        [SPEC_LANES_SHARING] = variant.sharing,
         [SPEC_HEAD_DIM] = head_dim,
         [SPEC_IS_CAUSAL] = kernel == KERNEL_ATTENTION_CAUSAL,
-        [SPEC_LANES_SHARING] = shape.lanes_sharing,
-        [SPEC_BLOCK_KEYS] = shape.block_keys,
+        [SPEC_BLOCK_KEYS] = variant.block_keys,
     };
-    add_plain(jobs, kernel, 4 * shape.workgroup_width / shape.lanes_sharing, constants, 5);
+    add_plain(jobs, kernel, shape.rows, constants, MOST_CONSTANTS);
 }
 
 static void add_linear_matrix(struct jobs *jobs, struct job *job,
@@ -492,17 +505,26 @@ bool kernels_init(struct kernels *kernels, struct gpu *gpu, const struct kernels
         .element_bytes = params->precision == VKCLIP_PRECISION_FP16 ? 2 : 4,
         .choice = params->choice ? *params->choice : by_default,
     };
+    // Measured with heads of another width.
+    if (params->set != KERNELS_LINEAR &&
+        !attention_variant_fits(kernels->choice.attention, facts, params->precision,
+                                params->head_dim))
+        kernels->choice.attention = by_default.attention;
     struct jobs jobs = {.kernels = kernels};
-    add_linears(&jobs, &kernels->choice); // first, since they take longest
-    if (params->precision == VKCLIP_PRECISION_INT8)
-        add_by_row(&jobs, KERNEL_QUANTIZE, shapes);
+    if (params->set != KERNELS_ATTENTION) {
+        add_linears(&jobs, &kernels->choice); // first, since they take longest
+        if (params->precision == VKCLIP_PRECISION_INT8)
+            add_by_row(&jobs, KERNEL_QUANTIZE, shapes);
+    }
+    if (params->set != KERNELS_LINEAR) {
+        add_attention(&jobs, KERNEL_ATTENTION, params->head_dim);
+        if (params->is_causal)
+            add_attention(&jobs, KERNEL_ATTENTION_CAUSAL, params->head_dim);
+    }
     if (params->has_top_k)
         add_top_k(&jobs, shapes);
-    if (params->is_linear_only)
+    if (params->set != KERNELS_ALL)
         return run_jobs(&jobs, err);
-    add_attention(&jobs, KERNEL_ATTENTION, shapes, params->head_dim);
-    if (params->is_causal)
-        add_attention(&jobs, KERNEL_ATTENTION_CAUSAL, shapes, params->head_dim);
     add_by_row(&jobs, KERNEL_LAYERNORM, shapes);
     add_by_row(&jobs, KERNEL_NORMALIZE, shapes);
     if (params->has_mean)

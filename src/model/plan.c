@@ -391,6 +391,30 @@ struct tensor plan_attention(struct plan *plan, struct tensor qkv, struct gpu_ra
     return y;
 }
 
+uint32_t plan_cut_tiles(struct attention_tile *tiles, const uint32_t *lengths, uint32_t count,
+                        uint32_t width)
+{
+    uint32_t body_row = count, tile_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t body = lengths[i] - 1;
+        struct attention_tile tile = {
+            .query_row = i,
+            .query_count = 1,
+            .head_row = i,
+            .body_row = body_row,
+            .key_count = lengths[i],
+        };
+        tiles[i] = tile;
+        for (uint32_t first = 0; first < body; first += width) {
+            tile.query_row = body_row + first;
+            tile.query_count = width < body - first ? width : body - first;
+            tiles[tile_count++] = tile;
+        }
+        body_row += body;
+    }
+    return tile_count;
+}
+
 struct tensor plan_mean(struct plan *plan, struct tensor x, struct gpu_range tiles,
                         uint32_t first_key)
 {

@@ -126,6 +126,12 @@ struct plan_attention_options {
 struct tensor plan_attention(struct plan *plan, struct tensor qkv, struct gpu_range tiles,
                              const struct plan_attention_options *options);
 
+// Cuts the sequences of a run into tiles of at most so many queries: first the query of each that
+// is among the first rows, which may be all that is computed, then the other queries. Returns their
+// number, at most twice that of sequences and one for each `width` tokens.
+uint32_t plan_cut_tiles(struct attention_tile *tiles, const uint32_t *lengths, uint32_t count,
+                        uint32_t width);
+
 // The first rows of x, one a sequence.
 struct tensor plan_first_rows(struct tensor x);
 

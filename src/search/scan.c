@@ -300,7 +300,7 @@ bool scan_run(const struct scan_params *params, vkclip_error *err)
     const struct kernels_params kernels = {
         .precision = VKCLIP_PRECISION_FP32,
         .tiles = tiles,
-        .is_linear_only = true,
+        .set = KERNELS_LINEAR,
         .has_top_k = true,
         .choice = &choice,
     };
