@@ -27,6 +27,12 @@
 // CPU's 32 KiB for instructions then, as it is with 8 inputs a turn, 3.6, and with 16, 3.0. 6 x 32
 // 6.0 there, but on llvmpipe of Mesa 22.3.6 15.1 to 16.5 and of 26.2.6 24.1 to 30.1. With
 // subgroupBroadcast 6.3, which wants subgroups of four.
+//
+// Two slabs of shared memory in turns, with one barrier for each instead of two, were left out. By
+// the compilers of Mesa 26.2.6, in fp16, staged-32x64 then takes in cycles: navi21 7045 and 7545,
+// navi31 4391 and 6979 (inverse throughput: half as many subgroups fit), Pascal 78248 and 92945,
+// Ampere 43261 and 56016. staged-48x64 gained on navi21 alone, 9327 and 8617, and 64 rows do not
+// fit 16 KiB.
 const struct linear_variant linear_variants[] = {
     {"quads-12x32", LINEAR_QUADS, 8, 12, 4, 8, 1},
     {"striped-12x64", LINEAR_STRIPED, 16, 12, 4, 16, 1},
