@@ -137,6 +137,7 @@ struct device_shapes {
     const char *linear[LINEAR_CLASSES]; // variants, but for vendors in linear_variants.c
     const char *quads;                  // for all classes, where lanes can share loads; or NULL
     const char *dot4[LINEAR_CLASSES];   // the same in int8, where dot4 is fast
+    const char *int8[LINEAR_CLASSES];   // and where it is not
     uint32_t row_width;                 // workgroup of layernorm and normalize
     uint32_t lanes_per_row;
     struct attention_shape attention;
@@ -151,6 +152,9 @@ struct device_shapes {
 // textbook's tile their compilers (Mesa 26.2.6) spill: 167 fills in 1492 instructions on a
 // Mali-G610, 316 in 2860 on V3D 7.1. In the small one they do not.
 //
+// In int8 without dot4 bytes are taken apart where they are used: staged-64x64 spills on Adrenos,
+// and direct-64x32 takes 0.7 of its instructions there and on powervr, 0.45 on M1.
+//
 // Attention: four queries a lane load each key once, and take llvmpipe 0.45 of the time of one a
 // lane (197 tokens); six gain no more. GPUs share these four among 16 lanes, so that a lane holds
 // 16 sums, not 256. With 32 keys at a time AMD's compiler counts 185 vector instructions for a
@@ -162,6 +166,7 @@ static const struct device_shapes device_shapes[TILES_COUNT] = {
             .linear = {"direct-12x32", "direct-48x32", "direct-48x32"},
             .quads = "quads-12x32",
             .dot4 = {"direct-12x32", "direct-48x32", "direct-48x32"},
+            .int8 = {"direct-12x32", "direct-48x32", "direct-48x32"},
             .row_width = 8,
             .lanes_per_row = 1,
             .attention = {8, 1, 1},
@@ -171,6 +176,7 @@ static const struct device_shapes device_shapes[TILES_COUNT] = {
         {
             .linear = {"direct-16x64", "staged-64x64", "staged-64x64"},
             .dot4 = {"dot4-16x64", "dot4-staged-64x64", "dot4-staged-64x64"},
+            .int8 = {"direct-16x64", "direct-64x32", "direct-64x32"},
             .row_width = 64,
             .lanes_per_row = 64,
             .attention = {64, 16, 32},
@@ -180,6 +186,7 @@ static const struct device_shapes device_shapes[TILES_COUNT] = {
         {
             .linear = {"direct-16x64", "direct-16x64", "direct-16x64"},
             .dot4 = {"dot4-16x64", "dot4-16x64", "dot4-16x64"},
+            .int8 = {"direct-16x64", "direct-16x64", "direct-16x64"},
             .row_width = 64,
             .lanes_per_row = 64,
             .attention = {64, 16, 16},
@@ -211,7 +218,7 @@ struct kernels_choice kernels_default_choice(enum kernels_tiles tiles, vkclip_pr
     const bool is_quads = quads && linear_variant_fits(quads, device, precision);
     const char *const *names = shapes->linear;
     if (precision == VKCLIP_PRECISION_INT8)
-        names = device->has_fast_dot4 ? shapes->dot4 : shapes->linear;
+        names = device->has_fast_dot4 ? shapes->dot4 : shapes->int8;
     else if (of_vendor && tiles != TILES_SOFTWARE && device->kind != VKCLIP_DEVICE_SOFTWARE)
         names = of_vendor;
     struct kernels_choice choice;
