@@ -217,8 +217,12 @@ struct kernels_choice kernels_default_choice(enum kernels_tiles tiles, vkclip_pr
     const struct linear_variant *quads = shapes->quads ? linear_variant_find(shapes->quads) : NULL;
     const bool is_quads = quads && linear_variant_fits(quads, device, precision);
     const char *const *names = shapes->linear;
+    // Intel's compiler (ANV of Mesa 26.2.6) spills 32 to 67 values of larger tiles in int8.
+    const struct device_shapes *of_int8 =
+        device->vendor_id == VENDOR_INTEL && tiles == TILES_HARDWARE ? &device_shapes[TILES_SMALL]
+                                                                     : shapes;
     if (precision == VKCLIP_PRECISION_INT8)
-        names = device->has_fast_dot4 ? shapes->dot4 : shapes->int8;
+        names = device->has_fast_dot4 ? of_int8->dot4 : of_int8->int8;
     else if (of_vendor && tiles != TILES_SOFTWARE && device->kind != VKCLIP_DEVICE_SOFTWARE)
         names = of_vendor;
     struct kernels_choice choice;
