@@ -151,17 +151,6 @@ bool linear_variant_fits(const struct linear_variant *variant, const vkclip_devi
                device->shared_memory_bytes;
 }
 
-enum vendor {
-    VENDOR_AMD = 0x1002,
-    VENDOR_IMAGINATION = 0x1010,
-    VENDOR_APPLE = 0x106b,
-    VENDOR_NVIDIA = 0x10de,
-    VENDOR_BROADCOM = 0x14e4,
-    VENDOR_QUALCOMM = 0x5143,
-    VENDOR_INTEL = 0x8086,
-    VENDOR_MESA = 0x10005, // so Mesa's driver of Apple's GPUs, Honeykrisp, names itself
-};
-
 bool linear_variant_suits(const struct linear_variant *variant, const vkclip_device_facts *device,
                           vkclip_precision precision)
 {

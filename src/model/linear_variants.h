@@ -4,6 +4,17 @@
 
 #include "base/error.h"
 
+enum vendor {
+    VENDOR_AMD = 0x1002,
+    VENDOR_IMAGINATION = 0x1010,
+    VENDOR_APPLE = 0x106b,
+    VENDOR_NVIDIA = 0x10de,
+    VENDOR_BROADCOM = 0x14e4,
+    VENDOR_QUALCOMM = 0x5143,
+    VENDOR_INTEL = 0x8086,
+    VENDOR_MESA = 0x10005, // so Mesa's driver of Apple's GPUs, Honeykrisp, names itself
+};
+
 enum linear_method {
     LINEAR_DIRECT,  // operands straight from memory
     LINEAR_STRIPED, // the same, neighbouring columns in neighbouring lanes
