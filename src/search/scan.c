@@ -8,7 +8,7 @@
 #include "model/plan.h"
 
 // Queries at once, and bytes of rows: a product of 16384 rows of 512 with 128 queries is 2 GFLOP,
-// a tenth of a second on the slowest GPUs. Measured on llvmpipe, pieces from 8 to 64 MiB are alike.
+// a tenth of a second on the slowest GPUs.
 #define MOST_QUERIES     128
 #define PIECE_BYTES      (32u << 20)
 #define MOST_FOUND_BYTES (8u << 20)
@@ -43,9 +43,11 @@ double scan_error(uint32_t width, double row_length, double query_length)
 bool scan_read(const vkclip_rows *rows, uint32_t width, uint64_t first, uint32_t count,
                float *values, vkclip_error *err)
 {
-    if (!rows->values)
-        return rows->read(rows->user, first, count, values, err);
-    memcpy(values, rows->values + first * width, (size_t)count * width * sizeof *values);
+    vkclip_error reason = {.status = VKCLIP_ERROR_FILE, .message = "the rows cannot be read"};
+    if (rows->values)
+        memcpy(values, rows->values + first * width, (size_t)count * width * sizeof *values);
+    else if (!rows->read(rows->user, first, count, values, &reason))
+        return fail(err, reason.status, "%s", reason.message);
     return true;
 }
 

@@ -21,7 +21,6 @@ static size_t past_input(const struct search_job *job, size_t query)
 static void describe(const struct search_job *job, size_t query, struct text *text)
 {
     const size_t first = first_input(job, query);
-    text_add(text, "%s", "");
     for (size_t i = first; i < past_input(job, query); i++) {
         bool is_text;
         text_add(text, "%s%s", i > first ? " and " : "", search_input(job, i, &is_text));
