@@ -555,7 +555,7 @@ def killed_updates_go_on_or_leave_the_old(tmp):
     (folder / "00000.ppm").unlink()
     index_fine(tmp / "whole", folder)
     old, numbers, killed = content(tmp / "old"), random.Random(2), 0
-    for _ in range(8):
+    for _ in range(4):
         shutil.rmtree(tmp / "index", ignore_errors=True)
         shutil.copytree(tmp / "old", tmp / "index")
         while True:
