@@ -61,7 +61,6 @@ uint count_keys(uint least, uint most, out uint above)
 }
 
 shared uint lane_counts[WORKGROUP_WIDTH];
-shared uint has_too_many;
 
 // The sum over all strips of the lane's query, and over those before the lane's. Every lane calls.
 uint add_strips(uint count, out uint before)
@@ -77,6 +76,20 @@ uint add_strips(uint count, out uint before)
     }
     barrier();
     return sum;
+}
+
+// Whether it is so for any query of the workgroup, of which the first strip has all. Every lane
+// calls. No atomic: its scope would be the device, for which there is a feature of its own where
+// Vulkan's memory model is in use.
+bool is_any(bool is_so)
+{
+    lane_counts[gl_LocalInvocationID.x] = uint(is_so);
+    barrier();
+    uint any = 0;
+    for (uint q = 0; q < args.cols_across; q++)
+        any |= lane_counts[q];
+    barrier();
+    return any != 0;
 }
 
 // The largest key that args.most or more reach.
@@ -123,13 +136,7 @@ void main()
     uint own_above, own_within = count_keys(least, most, own_above), next_beyond;
     const uint within = add_strips(own_within, next_beyond), above = add_strips(own_above, before);
     uint lowest = least - 1, next_equal = args.most;
-    if (lane == 0)
-        has_too_many = 0;
-    barrier();
-    if (within > args.most)
-        atomicOr(has_too_many, 1u);
-    barrier();
-    if (has_too_many != 0) {
+    if (is_any(within > args.most)) {
         const uint least_found = find_least(most);
         if (within > args.most)
             lowest = least_found;
