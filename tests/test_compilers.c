@@ -115,7 +115,9 @@ static void lines_name_variants_and_numbers(void **state)
         const uint32_t count = read_baseline(rows[r]);
         for (uint32_t i = 1; i < count; i++) {
             const bool is_linear = strncmp(cells[i][KERNEL], "linear", 6) == 0;
-            if (is_linear && !linear_variant_find(cells[i][VARIANT]))
+            const bool is_attention = strncmp(cells[i][KERNEL], "attention", 9) == 0;
+            if ((is_linear && !linear_variant_find(cells[i][VARIANT])) ||
+                (is_attention && !attention_variant_find(cells[i][VARIANT])))
                 fail_msg("%s: no variant is called %s", rows[r], cells[i][VARIANT]);
             for (int cell = ESTIMATE; cell < CELLS; cell++) {
                 char *end;

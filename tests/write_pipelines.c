@@ -169,7 +169,7 @@ static bool write_variant(const char *folder, FILE *list, const char *name,
 }
 
 static const vkclip_device_facts guaranteed = {
-    .workgroup_width = 128, .shared_memory_bytes = 16384, .has_dot4 = true, .has_quads = true};
+    .workgroup_width = 128, .shared_memory_bytes = 16384, .has_dot4 = true};
 
 // Whatever 'vkclip tune' may choose, but for cooperative matrices: those are beyond Vulkan 1.1.
 static bool write_ladder(const char *folder, FILE *list, vkclip_precision precision,
