@@ -153,7 +153,7 @@ const struct command eval_classify_command = {
              "                \"prompts\": [\"normal lung\"]}, ...]}\n"
              "Labels are folders or what the column says; name is by default the first of them,\n"
              "and the prompt the name. Memory grows by 12 bytes a class and a path for each\n"
-             "picture.\n\n" EVAL_NOTES IMAGE_NOTES SESSION_NOTES,
+             "picture.\n\n" EVAL_NOTES IMAGE_NOTES SESSION_ENGINE_NOTES,
     .examples = "  vkclip eval classify --classes prompts/lc25000-lung.json lung_image_sets\n"
                 "  vkclip eval classify --template 'a micrograph of {}' --html report.html cells\n"
                 "  vkclip eval classify --format json test.csv\n",

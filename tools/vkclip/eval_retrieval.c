@@ -406,7 +406,7 @@ const struct command eval_retrieval_command = {
         "share the mean of their ranks. Scores are those of double precision. Embeddings lie in\n"
         "a temporary file in ${TMPDIR:-/var/tmp}, 4 KB a pair of 512 numbers; memory holds\n"
         "paths and captions. A pair whose picture cannot be read is reported and left out; the\n"
-        "exit status is then 1.\n\n" IMAGE_NOTES SESSION_NOTES,
+        "exit status is then 1.\n\n" IMAGE_NOTES SESSION_ENGINE_NOTES,
     .examples = "  vkclip eval retrieval figures.csv\n"
                 "  vkclip eval retrieval --html report.html --format json figures.jsonl\n",
     .run = run,

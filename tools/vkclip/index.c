@@ -354,7 +354,7 @@ const struct command index_command = {
         "pictures have changed since, --update is asked for, which builds the new set beside the\n"
         "old one. A picture that cannot be read stops nothing; the exit status is then 1.\n"
         "--shard takes the paths whose CRC-32 leaves I - 1 when divided by N; 'index merge'\n"
-        "joins them.\n\n" IMAGE_NOTES SESSION_NOTES,
+        "joins them.\n\n" IMAGE_NOTES SESSION_ENGINE_NOTES,
     .examples = "  vkclip index -o slides.index slides/\n"
                 "  vkclip index -o cxr.index --window auto --exclude lateral studies.csv\n"
                 "  find /data -name '*.png' -size +10k -print0 | vkclip index -0 -o big.index -\n"

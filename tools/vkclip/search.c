@@ -357,7 +357,7 @@ const struct command search_command = {
     "made one with --and. The score is the cosine. Texts are queries as they are: a sentence\n"
     "such as 'chest X-ray of pneumonia' needs no template. The index must be of the same\n"
     "model. Query pictures are read as those of the index were, unless an option says\n"
-    "otherwise.\n\n" SESSION_NOTES,
+    "otherwise.\n\n" SESSION_ENGINE_NOTES,
     .examples = "  vkclip search -i slides.index 'a lymph node with metastasis'\n"
                 "  vkclip search -i slides.index --image case.jpg --top 50 --format csv\n"
                 "  vkclip search -i slides.index --and 'inflamed' --image case.jpg \\\n"
