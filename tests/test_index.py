@@ -555,16 +555,19 @@ def killed_updates_go_on_or_leave_the_old(tmp):
     (folder / "00000.ppm").unlink()
     index_fine(tmp / "whole", folder)
     old, numbers, killed = content(tmp / "old"), random.Random(2), 0
+    shutil.copytree(tmp / "old", tmp / "undisturbed")
+    began = time.monotonic()
+    index_fine(tmp / "undisturbed", "--update", "--batch", "1", folder)
+    span = time.monotonic() - began
     for _ in range(4):
         shutil.rmtree(tmp / "index", ignore_errors=True)
         shutil.copytree(tmp / "old", tmp / "index")
         while True:
             process = start(tmp / "index", "-q", "--update", "--batch", "1", folder)
-            deadline = time.monotonic() + numbers.random() * 3
-            while process.poll() is None and time.monotonic() < deadline and not (tmp / "index/update").exists():
-                time.sleep(0.001)
-            time.sleep(numbers.random() * 0.05)
-            process.kill()
+            try:
+                process.wait(numbers.random() * 1.2 * span) # it goes on, so less and less is left
+            except subprocess.TimeoutExpired:
+                process.kill()
             process.communicate()
             if process.returncode == 0:
                 break
@@ -572,6 +575,7 @@ def killed_updates_go_on_or_leave_the_old(tmp):
             if not (tmp / "index/swap").exists() and (tmp / "index/update").exists():
                 assert all((tmp / "index" / name).read_bytes() == old[name] for name in FILES)
         same(tmp / "index", tmp / "whole")
+    assert killed > 0
     print(f"killed {killed} times")
 
 
