@@ -279,7 +279,9 @@ def f05_an_index_of_others_files_is_left_alone(tmp):
 # ---- interruptions ---------------------------------------------------------------------------
 
 def start(output, *arguments, env=None, **options):
+    """Starts what is killed or stopped, hundreds of times: without layers, since this is about files."""
     settings = dict(os.environ, VKCLIP_MODEL=str(MODEL), XDG_CACHE_HOME=cli_testing.CACHE, **SANITIZER, **(env or {}))
+    settings.pop("VK_INSTANCE_LAYERS", None)
     return subprocess.Popen([PROGRAM, "index", "-o", str(output), *map(str, arguments)], env=settings,
                             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options)
 
