@@ -19,6 +19,10 @@
 // 74, 4x64 98, 16x16 and 24x16 with one column a lane no better than 12x32. In fp16 the best of
 // direct 109, and of matrices 235. On that of Mesa 22.3.6 every striped one lost to direct-48x32,
 // 303 to 184 at best on a busy machine.
+//
+// In int8, seconds of a core for the same on Mesa 22.3.6 and 26.2.6: direct-48x32 0.131, 0.088;
+// direct-12x32 0.175, 0.070; striped-12x64 0.174, 0.070; dot4, which llvmpipe computes one by one,
+// 0.232 and 0.146 at best.
 const struct linear_variant linear_variants[] = {
     {"striped-12x64", LINEAR_STRIPED, 16, 12, 4, 16, 1},
     {"striped-8x32", LINEAR_STRIPED, 8, 8, 4, 8, 1},

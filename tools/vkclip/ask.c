@@ -200,7 +200,7 @@ const struct command ask_command = {
     "This is zero-shot ranking: the model was trained to match captions, not to answer, and sees\n"
     "little of 'not' and 'no'. Statements that could stand below a figure serve it best. It is\n"
     "not the visual question answering of BiomedCLIP's paper, whose METER head was fine-tuned on\n"
-    "questions and answers and is not published.\n\n" SESSION_NOTES,
+    "questions and answers and is not published.\n\n" SESSION_ENGINE_NOTES,
     .examples = "  vkclip ask -q 'is there a fracture?' hand.png\n"
                 "  vkclip ask -q 'which organ is this?' -a lung -a liver -a brain scan.png\n"
                 "  vkclip ask -q 'which organ?' --answers organs.txt --top 3 \\\n"

@@ -101,7 +101,7 @@ const struct command bench_command = {
         "matrix products only, GB/s what must be moved at least: weights, inputs and outputs.\n"
         "'of roof' is how near the nearer of them comes to what the device did, in the same run,\n"
         "when it did nothing but multiply and add as the kernel does, or read or "
-        "copy.\n\n" SESSION_NOTES,
+        "copy.\n\n" SESSION_ENGINE_NOTES,
     .examples = "  vkclip bench\n"
                 "  vkclip bench --synthetic\n"
                 "  vkclip bench --batch 8 --runs 50 --json\n",

@@ -166,7 +166,7 @@ const struct command classify_command = {
     "its cosine. The default template is 'this is a photo of {}'. An image that cannot\n"
     "be read is reported and left out; the exit status is then 1. Without labels a model with\n"
     "a classifier of its own is asked for its classes, each with probability and "
-    "logit.\n\n" SESSION_NOTES,
+    "logit.\n\n" SESSION_ENGINE_NOTES,
     .examples = "  vkclip classify -l 'chest X-ray' -l 'brain MRI' scan.png\n"
                 "  vkclip classify --labels labels.txt --top 3 slides/*.jpg\n"
                 "  vkclip classify --labels labels.txt --template 'a micrograph of {}' \\\n"

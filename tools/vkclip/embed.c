@@ -153,7 +153,7 @@ const struct command embed_image_command = {
     .notes = IMAGE_NOTES
     "Rows are unit vectors in the order of the images. An image that cannot be read is\n"
     "reported and has a row of zeros; the exit status is then 1. The file appears whole\n"
-    "or not at all.\n\n" SESSION_NOTES,
+    "or not at all.\n\n" SESSION_ENGINE_NOTES,
     .examples = "  vkclip embed image -o slides.npy slides/*.jpg\n",
     .run = run_image,
 };
@@ -164,7 +164,7 @@ const struct command embed_text_command = {
     .summary = "Writes the embeddings of texts.",
     .notes = "Rows are unit vectors in the order of the texts; no template is applied. What goes\n"
              "beyond the tokens a model takes, see 'vkclip info', is cut, as in the reference.\n"
-             "The file appears whole or not at all.\n\n" SESSION_NOTES,
+             "The file appears whole or not at all.\n\n" SESSION_ENGINE_NOTES,
     .examples = "  vkclip embed text -o labels.npy 'chest X-ray' 'brain MRI'\n"
                 "  vkclip embed text -o captions.npy --texts captions.txt\n",
     .run = run_text,

@@ -55,6 +55,13 @@ extern const char *const session_precisions[];
 #define SESSION_NOTES \
     "Without -m the model is $VKCLIP_MODEL, else ${XDG_CACHE_HOME:-~/.cache}/vkclip/biomedclip.\n"
 
+// The same, of commands that compute.
+#define SESSION_ENGINE_NOTES                                                                      \
+    "--precision int8 is never chosen by itself. It needs half the memory of fp16 for matrices, " \
+    "and\n"                                                                                       \
+    "costs accuracy: cosines move by thousandths, where fp16 moves them by "                      \
+    "ten-thousandths.\n\n" SESSION_NOTES
+
 struct session {
     vkclip_model *model;
     vkclip_engine *engine;
