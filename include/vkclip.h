@@ -454,6 +454,76 @@ VKCLIP_API bool vkclip_score_texts(const vkclip_model *model, const float *image
 VKCLIP_API bool vkclip_score_classes(const vkclip_model *model, const float *logits,
                                      vkclip_score *scores, vkclip_error *err);
 
+// ---- search ----------------------------------------------------------------------------------
+
+// Rows that are searched: embeddings, which may be more than fit in any memory. In memory, or by a
+// function that reads any of them.
+typedef struct vkclip_rows {
+    uint64_t count;
+    const float *values; // [count, embedding_width]; NULL: read them
+    // Reads rows first .. first + count to values, [count, embedding_width], which is to be written
+    // once and not read. Called by the thread that searches, mostly for thousands of rows in their
+    // order, and for single ones. Returns false with why in err, and the search fails so.
+    bool (*read)(void *user, uint64_t first, uint32_t count, float *values, vkclip_error *err);
+    void *user;
+} vkclip_rows;
+
+typedef struct vkclip_hit {
+    uint64_t row;
+    double score; // cosine
+} vkclip_hit;
+
+#define VKCLIP_SEARCH_MOST_TOP 10000
+
+typedef struct vkclip_search_params {
+    vkclip_rows rows;     // of unit length; see below
+    const float *queries; // [query_count, embedding_width] of unit length
+    size_t query_count;
+    uint32_t
+        top; // hits of a query, 1 .. VKCLIP_SEARCH_MOST_TOP; vkclip_rank_rows has no use for it
+    void (*progress)(void *user, uint64_t done, uint64_t total); // rows; may be NULL
+    void *user;
+} vkclip_search_params;
+
+// Finds the rows that are nearest to each query.
+//
+//   hits    [query_count, top] best first, of rows that score as much the first first
+//   counts  [query_count] hits of each query: top, or less where there are not so many rows
+//
+// The result is exact: that of sums in double precision, column after column. The device compares
+// in fp32, piece by piece; what it finds, and all that rounding might have hidden, is computed
+// anew. Rows are read once, except where very many score alike; while the device works on a piece,
+// the next is read. Memory does not depend on the number of rows.
+//
+// Scores are inner products, the cosines of rows and queries of unit length. Shorter rows are
+// taken as they are. Rows of zeros, and such that are not finite, are in no result. Any width that
+// is a multiple of 4 up to 32768 is possible.
+// Fails with VKCLIP_ERROR_ARGUMENT, also when a row that is found is longer than 1.01 or a query is
+// zero or not finite, with VKCLIP_ERROR_NUMBERS when the device computes wrongly, with
+// VKCLIP_ERROR_MODEL, VKCLIP_ERROR_MEMORY, VKCLIP_ERROR_DEVICE or VKCLIP_ERROR_LOST, or as
+// rows.read does.
+//
+// Thread safety: one call at a time per engine.
+VKCLIP_API bool vkclip_search(vkclip_engine *engine, const vkclip_search_params *params,
+                              vkclip_hit *hits, uint32_t *counts, vkclip_error *err);
+
+typedef struct vkclip_rank {
+    uint64_t better; // rows that score more than the target
+    uint64_t equal;  // other rows that score as much
+} vkclip_rank;
+
+// Ranks one row for each query: how many rows are nearer to it. Exact as vkclip_search is, but a
+// row of zeros counts as one of score 0.
+//
+//   targets  [query_count] the row that is ranked
+//   ranks    [query_count]
+//
+// Fails as vkclip_search does.
+//
+// Thread safety: one call at a time per engine.
+VKCLIP_API bool vkclip_rank_rows(vkclip_engine *engine, const vkclip_search_params *params,
+                                 const uint64_t *targets, vkclip_rank *ranks, vkclip_error *err);
+
 // ---- where the time goes -------------------------------------------------------------------
 
 // Seconds of the clock that all durations here are taken from. It only goes forward.
@@ -557,19 +627,24 @@ VKCLIP_API bool vkclip_verify(const vkclip_verify_params *params, vkclip_verify_
 
 // ---- which kernels are fastest on a device --------------------------------------------------
 
-#define VKCLIP_TUNING_MOST_CLASSES  6
-#define VKCLIP_TUNING_MOST_VARIANTS 32
+#define VKCLIP_TUNING_MOST_CLASSES  8
+#define VKCLIP_TUNING_MOST_VARIANTS 48
 
-// A way to compute matrix products.
+// A way to compute matrix products, or attention.
 typedef struct vkclip_tuning_variant {
-    char name[32];    // "staged-64x64": how operands are read, rows x columns a workgroup computes
-    char reason[160]; // why it was struck off; empty where it was timed
-    double microseconds[VKCLIP_TUNING_MOST_CLASSES]; // the median of BiomedCLIP's products; 0: none
+    // "staged-64x64": how operands are read, rows x columns a workgroup computes. Of attention,
+    // "shared-16x32": queries a workgroup computes x keys it takes at a time; "matrix-4x32":
+    // subgroups, each with as many queries as a matrix has rows.
+    char name[32];
+    char reason[160];                  // why it was struck off; empty where it was timed
+    uint32_t first_class, class_count; // that it was tried in
+    double microseconds[VKCLIP_TUNING_MOST_CLASSES]; // the median of a layer of BiomedCLIP; 0: none
 } vkclip_tuning_variant;
 
 typedef struct vkclip_tuning {
     vkclip_precision precision;
-    uint32_t class_count; // of products: by rows and, in fp16, by what the output is stored in
+    // Of products: by rows and, in fp16, by what the output is stored in; then of attention.
+    uint32_t class_count;
     char classes[VKCLIP_TUNING_MOST_CLASSES][32];
     uint32_t chosen[VKCLIP_TUNING_MOST_CLASSES]; // variant of each class
     uint32_t variant_count;
@@ -585,11 +660,11 @@ typedef struct vkclip_tune_params {
     void *user;
 } vkclip_tune_params;
 
-// Times the ways a device can compute matrix products, and remembers the fastest of those that
-// compute right: each is first tried as vkclip_verify does, twice for the same bits. Engines of
-// that device, driver, precision and version of this library take them from then on. The variants
-// of all batch sizes add in the same order, so that an embedding still does not depend on its
-// batch.
+// Times the ways a device can compute matrix products and attention, and remembers the fastest of
+// those that compute right: each is first tried as vkclip_verify does, twice for the same bits.
+// Engines of that device, driver, precision and version of this library take them from then on. The
+// variants of all batch sizes add in the same order, and attention has one for all, so that an
+// embedding still does not depend on its batch.
 //
 // One that ends the program or loses the device is not tried again. Takes some seconds, on a
 // software driver up to a minute; may run in a thread beside an engine, on whose speed it weighs.

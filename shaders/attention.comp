@@ -6,7 +6,8 @@
 //   bindings   0 qkv [tokens, 3 * width], columns q, k, v, head after head in each; 1 tiles, a
 //              workgroup each; 2 out [tokens, width]
 //   mapping    workgroup x is a tile, y a head; LANES_SHARING lanes share four queries. Where that
-//              is one, it holds their queries and sums and takes key after key, without barriers.
+//              is one, it holds their queries and sums and takes BLOCK_KEYS at a time, without
+//              barriers.
 //              Else BLOCK_KEYS keys at a time go through shared memory: a lane computes four
 //              scores for each of its keys, then adds to the sums of four queries in its columns
 //   numerics   f32; one pass, the maximum so far removed and the sums rescaled when it grows.
@@ -18,74 +19,18 @@
 #extension GL_EXT_control_flow_attributes : require
 #include "shared/element.glsl"
 #include "shared/kernel_args.h"
+#include "shared/attention_tile.glsl"
 
 layout(constant_id = SPEC_WORKGROUP_WIDTH) const uint WORKGROUP_WIDTH = 64;
-layout(constant_id = SPEC_HEAD_DIM) const uint HEAD_DIM = 64;
-layout(constant_id = SPEC_IS_CAUSAL) const bool IS_CAUSAL = false;
 layout(constant_id = SPEC_LANES_SHARING) const uint LANES_SHARING = 16;
 layout(constant_id = SPEC_BLOCK_KEYS) const uint BLOCK_KEYS = 32;
 layout(local_size_x_id = SPEC_WORKGROUP_WIDTH) in;
 
-layout(push_constant) uniform Args { attention_args args; };
-layout(set = 0, binding = 0) readonly buffer Qkv { ELEMENT4 qkv[]; };
-layout(set = 0, binding = 1) readonly buffer Tiles { attention_tile tiles[]; };
-layout(set = 0, binding = 2) writeonly buffer Output { ELEMENT4 y[]; };
-
-const uint Q = 0, K = 1, V = 2; // parts of a row of qkv
-const uint QUADS = HEAD_DIM / 4;
 const uint GROUPS = WORKGROUP_WIDTH / LANES_SHARING; // of lanes that share four queries
 const uint LANE_KEYS = BLOCK_KEYS / LANES_SHARING;
 const uint LANE_QUADS = (QUADS + LANES_SHARING - 1) / LANES_SHARING;
 const bool IS_SHARED = LANES_SHARING > 1;
 const bool IS_LEAN = IS_SHARED && LANE_KEYS == 1; // of registers
-// Half of the smallest float, so that differences stay finite. A key that a query does not see
-// has it for its score: the weight is 0 next to any other score, and what it was before the first
-// of these is multiplied by 0.
-const float LOWEST = -1.7e38;
-
-uint address(uint row, uint part)
-{
-    return (row * 3 + part) * (args.width / 4) + gl_WorkGroupID.y * QUADS;
-}
-
-// Queries beyond the last of a tile are copies of it, which are not stored.
-uint query_at(attention_tile tile, uint query)
-{
-    return address(tile.query_row + min(query, tile.query_count - 1), Q);
-}
-
-uint key_at(attention_tile tile, uint key, uint part)
-{
-    const uint inside = min(key, tile.key_count - 1);
-    return address(inside == 0 ? tile.head_row : tile.body_row + inside - 1, part);
-}
-
-// Causal queries see themselves and the keys before, but not key 0: it is the last token, which
-// sees all.
-bool is_limited(attention_tile tile)
-{
-    return IS_CAUSAL && tile.query_row != tile.head_row;
-}
-
-// The key that a query of a limited tile is.
-uint key_of(attention_tile tile, uint query)
-{
-    return tile.query_row + query - tile.body_row + 1;
-}
-
-uint key_end(attention_tile tile)
-{
-    return is_limited(tile) ? key_of(tile, tile.query_count) : tile.key_count;
-}
-
-// Which of the four queries from the given one on see a key. Where limited, key - 1 is below the
-// query's own; for key 0 it is the largest number.
-bvec4 are_visible(attention_tile tile, uint key, uint query)
-{
-    const uint low = is_limited(tile) ? 1 : 0;
-    const uint high = is_limited(tile) ? key_of(tile, query) : tile.key_count;
-    return lessThan(uvec4(key - low), high + low * uvec4(0, 1, 2, 3));
-}
 
 // Column i of of_columns is column i of four queries.
 vec4 add_products(vec4 scores, mat4 of_columns, vec4 k)
@@ -110,10 +55,44 @@ mat4 scale(mat4 sums, vec4 factors)
 
 void store(attention_tile tile, uint query, uint quad, mat4 means)
 {
-    const uint first = (tile.query_row + query) * (args.width / 4) + gl_WorkGroupID.y * QUADS;
     [[unroll]] for (uint i = 0; i < 4; i++)
         if (query + i < tile.query_count)
-            y[first + i * (args.width / 4) + quad] = ELEMENT4(means[i]);
+            y[output_at(tile, query + i) + quad] = ELEMENT4(means[i]);
+}
+
+// What a lane alone has of its four queries: quads of columns, and as many of the sums.
+mat4 own_q[QUADS], own_sums[QUADS];
+vec4 own_highest = vec4(LOWEST), own_totals = vec4(0.0);
+
+// A key that a query does not see has the lowest score: the weight is 0 next to any other, and what
+// it was before the first of these is multiplied by 0.
+vec4 score_alone(attention_tile tile, uint key, uint query)
+{
+    const uint k = key_at(tile, key, K);
+    vec4 scores = vec4(0.0);
+    [[unroll]] for (uint c = 0; c < QUADS; c++)
+        scores = add_products(scores, own_q[c], vec4(qkv[k + c]));
+    return mix(vec4(LOWEST), scores, are_visible(tile, key, query));
+}
+
+void raise_alone(vec4 top)
+{
+    if (top == own_highest)
+        return;
+    const vec4 shrink = exp(own_highest - top);
+    own_highest = top;
+    own_totals *= shrink;
+    [[unroll]] for (uint c = 0; c < QUADS; c++)
+        own_sums[c] = scale(own_sums[c], shrink);
+}
+
+void add_alone(attention_tile tile, uint key, vec4 scores)
+{
+    const uint v = key_at(tile, key, V);
+    const vec4 weights = exp(scores - own_highest);
+    own_totals += weights;
+    [[unroll]] for (uint c = 0; c < QUADS; c++)
+        own_sums[c] = add_weighted(own_sums[c], vec4(qkv[v + c]), weights);
 }
 
 // For devices whose barriers are dear, and which have no registers to run out of.
@@ -124,40 +103,33 @@ void attend_alone(attention_tile tile)
         return;
     const uint q0 = query_at(tile, query), q1 = query_at(tile, query + 1);
     const uint q2 = query_at(tile, query + 2), q3 = query_at(tile, query + 3);
-    mat4 q[QUADS], sums[QUADS];
     [[unroll]] for (uint c = 0; c < QUADS; c++) {
-        q[c] = transpose(mat4(vec4(qkv[q0 + c]), vec4(qkv[q1 + c]), vec4(qkv[q2 + c]),
-                              vec4(qkv[q3 + c])));
-        sums[c] = mat4(0.0);
+        own_q[c] = transpose(mat4(vec4(qkv[q0 + c]), vec4(qkv[q1 + c]), vec4(qkv[q2 + c]),
+                                  vec4(qkv[q3 + c])));
+        own_sums[c] = mat4(0.0);
     }
 
-    vec4 highest = vec4(LOWEST), totals = vec4(0.0);
     const uint end = key_end(tile);
-    for (uint key = 0; key < end; key++) {
-        const uint k = key_at(tile, key, K), v = key_at(tile, key, V);
-        vec4 scores = vec4(0.0);
-        [[unroll]] for (uint c = 0; c < QUADS; c++)
-            scores = add_products(scores, q[c], vec4(qkv[k + c]));
-        scores = mix(vec4(LOWEST), scores, are_visible(tile, key, query));
-
-        const vec4 top = max(highest, scores);
-        if (top != highest) {
-            const vec4 shrink = exp(highest - top);
-            highest = top;
-            totals *= shrink;
-            [[unroll]] for (uint c = 0; c < QUADS; c++)
-                sums[c] = scale(sums[c], shrink);
+    for (uint key = 0; BLOCK_KEYS == 1 && key < end; key++) {
+        const vec4 scores = score_alone(tile, key, query);
+        raise_alone(max(own_highest, scores));
+        add_alone(tile, key, scores);
+    }
+    for (uint first = 0; BLOCK_KEYS > 1 && first < end; first += BLOCK_KEYS) {
+        vec4 scores[BLOCK_KEYS], top = own_highest;
+        [[dont_unroll]] for (uint i = 0; i < BLOCK_KEYS; i++) {
+            scores[i] = score_alone(tile, first + i, query);
+            top = max(top, scores[i]);
         }
-        const vec4 weights = exp(scores - highest);
-        totals += weights;
-        [[unroll]] for (uint c = 0; c < QUADS; c++)
-            sums[c] = add_weighted(sums[c], vec4(qkv[v + c]), weights);
+        raise_alone(top);
+        [[dont_unroll]] for (uint i = 0; i < BLOCK_KEYS; i++)
+            add_alone(tile, first + i, scores[i]);
     }
     [[unroll]] for (uint c = 0; c < QUADS; c++)
-        store(tile, query, c, scale(sums[c], 1.0 / totals));
+        store(tile, query, c, scale(own_sums[c], 1.0 / own_totals));
 }
 
-// attention_bytes() in src/model/kernels.c counts what this takes.
+// shared_bytes() in src/model/attention_variants.c counts what this takes.
 shared vec4 queries[IS_SHARED ? 4 * GROUPS * QUADS : 1];
 shared vec4 block[IS_SHARED ? QUADS * (BLOCK_KEYS + 1) : 1]; // of k or v
 shared vec4 block_weights[IS_SHARED ? GROUPS * BLOCK_KEYS : 1];

@@ -7,35 +7,19 @@
 
 // ---- runs ------------------------------------------------------------------------------------
 
-// Cuts the sequences of a run into attention tiles: first the query of each that is among the first
-// rows, which may be all the last layer computes, then the other queries.
 static void make_tiles(vkclip_engine *engine, const uint32_t *lengths, uint32_t count,
                        struct plan_run *run)
 {
-    struct attention_tile *tiles = gpu_buffer_address(engine->tiles);
-    const uint32_t width = engine->kernels.shapes[KERNEL_ATTENTION].rows;
-    uint32_t body_row = count;
-    *run = (struct plan_run){.counts.sequences = count, .tile_count = count};
+    *run = (struct plan_run){
+        .counts.sequences = count,
+        .tile_count = plan_cut_tiles(gpu_buffer_address(engine->tiles), lengths, count,
+                                     engine->kernels.shapes[KERNEL_ATTENTION].rows),
+    };
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t body = lengths[i] - 1;
-        struct attention_tile tile = {
-            .query_row = i,
-            .query_count = 1,
-            .head_row = i,
-            .body_row = body_row,
-            .key_count = lengths[i],
-        };
-        tiles[i] = tile;
-        for (uint32_t first = 0; first < body; first += width) {
-            tile.query_row = body_row + first;
-            tile.query_count = min_u32(width, body - first);
-            tiles[run->tile_count++] = tile;
-        }
-        body_row += body;
+        run->counts.tokens += lengths[i];
         run->first_pairs += lengths[i];
         run->attention_pairs += (double)lengths[i] * lengths[i];
     }
-    run->counts.tokens = body_row;
 }
 
 // A device that computes rightly leaves unit vectors, to a few units in the last place, or zeros

@@ -158,8 +158,8 @@ static void note_variants(const struct kernels *kernels, vkclip_engine_facts *fa
     if (kernels->precision == VKCLIP_PRECISION_FP16)
         length += snprintf(facts->variants + length, sizeof facts->variants - (size_t)length,
                            "; to fp32 %s, %s, %s", f32[0]->name, f32[1]->name, f32[2]->name);
-    snprintf(facts->variants + length, sizeof facts->variants - (size_t)length,
-             "; attention %u queries", kernels->shapes[KERNEL_ATTENTION].rows);
+    snprintf(facts->variants + length, sizeof facts->variants - (size_t)length, "; attention %s",
+             kernels->choice.attention->name);
 }
 
 static bool create_kernels(vkclip_engine *engine, const char *cache_directory, vkclip_error *err)
@@ -246,7 +246,7 @@ static struct gpu_range whole(struct gpu_buffer *buffer, uint64_t size_bytes)
     return (struct gpu_range){.buffer = buffer, .size_bytes = size_bytes};
 }
 
-// Tiles of the first rows, then those of the other queries; see make_tiles.
+// Tiles of the first rows, then those of the other queries; see plan_cut_tiles.
 static uint64_t most_tiles(const vkclip_engine *engine, const struct plan_limits *limits)
 {
     uint32_t width = engine->kernels.shapes[KERNEL_ATTENTION].rows;

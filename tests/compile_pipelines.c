@@ -1,11 +1,11 @@
 // compile_pipelines: has a device's driver compile every pipeline it may be given, and prints what
 // its compiler tells.
 //
-// For each precision the device has: the pipelines it gets untuned, then linear by each variant it
-// may be tuned to. A line a compiled shader: precision, "default" or "ladder", kernel, variant,
-// outputs and lanes of a workgroup where the kernel is linear, the driver's name of the shader, its
-// subgroup width, then NAME=VALUE for every statistic, all separated by tabs. Where a set does not
-// compile, its line ends with the reason instead.
+// For each precision the device has: the pipelines it gets untuned, then linear and attention by
+// each variant it may be tuned to. A line a compiled shader: precision, "default" or "ladder",
+// kernel, variant of linear or attention, outputs and lanes of a workgroup where the kernel is
+// linear, the driver's name of the shader, its subgroup width, then NAME=VALUE for every statistic,
+// all separated by tabs. Where a set does not compile, its line ends with the reason instead.
 //
 // Statistics are there under VK_LAYER_VKCLIP_test with statistics=on, where the driver has
 // VK_KHR_pipeline_executable_properties; else lines end before the driver's name of the shader.
@@ -15,6 +15,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+
+enum { HEAD_DIM = 64 }; // BiomedCLIP's
 
 // Pipelines that are made together, and what they are for.
 struct set {
@@ -54,13 +56,18 @@ static const struct linear_variant *variant_of(const struct set *set, enum kerne
                                        : choice->linear[kernel - KERNEL_LINEAR];
 }
 
+static bool is_attention(enum kernel kernel)
+{
+    return kernel == KERNEL_ATTENTION || kernel == KERNEL_ATTENTION_CAUSAL;
+}
+
 static void print_head(const struct set *set, enum kernel kernel)
 {
     const struct linear_variant *variant = variant_of(set, kernel);
     printf("%s\t%s\t", set->precision, set->is_ladder ? "ladder" : "default");
     print_name(set, kernel);
     if (!variant) {
-        printf("\t\t\t");
+        printf("\t%s\t\t", is_attention(kernel) ? set->kernels.choice.attention->name : "");
         return;
     }
     const uint32_t lanes =
@@ -144,8 +151,8 @@ static bool compile_set(struct set *set, const struct kernels_params *params)
     vkclip_error err;
     const bool is_made = kernels_init(&set->kernels, set->gpu, params, &err);
     for (int i = 0; is_made && i < KERNEL_COUNT; i++)
-        if (set->kernels.pipelines[i] &&
-            (!set->is_ladder || i == KERNEL_LINEAR || i == KERNEL_LINEAR_F32))
+        if (set->kernels.pipelines[i] && (!set->is_ladder || i == KERNEL_LINEAR ||
+                                          i == KERNEL_LINEAR_F32 || is_attention((enum kernel)i)))
             print_pipeline(set, (enum kernel)i);
     if (!is_made) {
         print_head(set, KERNEL_LINEAR);
@@ -156,30 +163,57 @@ static bool compile_set(struct set *set, const struct kernels_params *params)
     return is_made;
 }
 
-static bool compile_precision(struct gpu *gpu, vkclip_precision precision)
+static bool compile_linear_ladder(struct set *set, vkclip_precision precision)
 {
-    const vkclip_device_facts *device = gpu_get_facts(gpu);
-    struct set set = {.gpu = gpu, .precision = precision_name(precision)};
-    bool is_good = compile_set(&set, &(struct kernels_params){
-                                         .precision = precision,
-                                         .tiles = kernels_choose_tiles(device),
-                                         .head_dim = 64,
-                                         .is_causal = true,
-                                         .has_mean = true,
-                                     });
-    set.is_ladder = true;
+    bool is_good = true;
     for (uint32_t i = 0; i < linear_variant_count; i++) {
-        if (!linear_variant_suits(&linear_variants[i], device, precision))
+        if (!linear_variant_suits(&linear_variants[i], gpu_get_facts(set->gpu), precision))
             continue;
-        struct kernels_choice choice;
+        struct kernels_choice choice = {0};
         for (int c = 0; c < LINEAR_CLASSES; c++)
             choice.linear[c] = choice.linear_f32[c] = &linear_variants[i];
-        is_good = compile_set(&set, &(struct kernels_params){.precision = precision,
-                                                             .is_linear_only = true,
-                                                             .choice = &choice}) &&
+        is_good = compile_set(set, &(struct kernels_params){.precision = precision,
+                                                            .set = KERNELS_LINEAR,
+                                                            .choice = &choice}) &&
                   is_good;
     }
     return is_good;
+}
+
+static bool compile_attention_ladder(struct set *set, vkclip_precision precision)
+{
+    const vkclip_device_facts *device = gpu_get_facts(set->gpu);
+    bool is_good = true;
+    for (uint32_t i = 0; i < attention_variant_count; i++) {
+        const struct kernels_choice choice = {.attention = &attention_variants[i]};
+        if (!attention_variant_suits(choice.attention, device) ||
+            !attention_variant_fits(choice.attention, device, precision, HEAD_DIM))
+            continue;
+        is_good = compile_set(set, &(struct kernels_params){.precision = precision,
+                                                            .head_dim = HEAD_DIM,
+                                                            .is_causal = true,
+                                                            .set = KERNELS_ATTENTION,
+                                                            .choice = &choice}) &&
+                  is_good;
+    }
+    return is_good;
+}
+
+static bool compile_precision(struct gpu *gpu, vkclip_precision precision)
+{
+    struct set set = {.gpu = gpu, .precision = precision_name(precision)};
+    bool is_good =
+        compile_set(&set, &(struct kernels_params){
+                              .precision = precision,
+                              .tiles = kernels_choose_tiles(gpu_get_facts(gpu)),
+                              .head_dim = HEAD_DIM,
+                              .is_causal = true,
+                              .has_mean = true,
+                              .has_top_k = precision == VKCLIP_PRECISION_FP32, // as searches are
+                          });
+    set.is_ladder = true;
+    is_good = compile_linear_ladder(&set, precision) && is_good;
+    return compile_attention_ladder(&set, precision) && is_good;
 }
 
 int main(void)

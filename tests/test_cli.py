@@ -25,7 +25,8 @@ from cli_testing import *
 # ---- the command line ------------------------------------------------------------------------
 
 COMMANDS = ["devices", "info", "classify", "embed image", "embed text", "tokenize", "preprocess",
-            "bench", "verify"]
+            "bench", "verify", "index", "index merge", "search", "ask", "eval classify", "eval probe",
+            "eval retrieval"]
 
 
 @case()
@@ -33,7 +34,7 @@ def help_of_every_command_has_examples_and_its_options(tmp):
     for command in COMMANDS:
         text = fine(*command.split(), "--help").out.decode()
         assert text.startswith(f"usage: vkclip {command} ") and "\nexamples:\n  vkclip" in text
-        assert command in ("devices", "verify") or "--model" in text
+        assert command in ("devices", "verify", "index merge") or "--model" in text
     overview = fine("--help").out.decode()
     assert all(f"  {command} " in overview for command in COMMANDS)
 

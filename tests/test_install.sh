@@ -77,8 +77,16 @@ version_agrees() {
     [ "$("$prefix/bin/vkclip" --version)" = "vkclip $(pkg-config --modversion vkclip)" ]
 }
 
+# What 'eval classify --help' points to.
+prompts_are_there() {
+    (cd tools/prompts && find . -name '*.json' | sort) >"$work/wanted"
+    (cd "$prefix/share/vkclip/prompts" && find . -type f | sort) >"$work/installed"
+    [ -s "$work/wanted" ] && cmp "$work/wanted" "$work/installed"
+}
+
 install_build >"$work/log" 2>&1 || { cat "$work/log"; echo "0 passed, 1 failed"; exit 1; }
 check "installed_program_and_pkg_config_name_one_version" version_agrees
+check "prompts_are_installed" prompts_are_there
 if command -v c++ >/dev/null; then
     check "header_compiles_as_cpp" header_is_cpp
 else

@@ -55,6 +55,7 @@ static void run(const struct variant *variant, uint32_t head_dim, enum case_grou
         .head_dim = head_dim,
         .is_causal = true,
         .has_mean = true,
+        .has_top_k = true,
     };
     if (!rig_init(&rig, gpu, &params, (struct rig_report){count_result, &count}, &err))
         fail_msg("%s", err.message);
@@ -87,7 +88,7 @@ static void begin_with(struct rig *rig, const struct linear_variant *variant,
     const struct kernels_params params = {
         .precision = precision,
         .tiles = TILES_SOFTWARE,
-        .head_dim = 64,
+        .set = KERNELS_LINEAR,
         .choice = &choice,
     };
     if (!rig_init(rig, gpu, &params, report, &err))
@@ -121,29 +122,34 @@ static void linear_matches_reference_at_the_models_depth(void **state)
     run_every_variant(CASES_LINEAR_DEPTH);
 }
 
-// Each way to compute linear in all classes of rows, whichever a device is tuned to.
+static void run_variant(const struct linear_variant *variant, vkclip_precision precision)
+{
+    if (!can_compute(variant, precision))
+        return;
+    struct count count = {0};
+    struct rig rig;
+    vkclip_error err;
+    printf("%s, %s:\n", variant->name, precision_name(precision));
+    begin_with(&rig, variant, precision, (struct rig_report){count_result, &count});
+    bool is_run = cases_run(&rig, CASES_LINEAR_SIZES, &err) &&
+                  cases_run(&rig, CASES_LINEAR_ENDINGS, &err) &&
+                  cases_run(&rig, CASES_LINEAR_DEPTH, &err);
+    rig_finish(&rig);
+    if (!is_run)
+        fail_msg("%s: %s", variant->name, err.message);
+    assert_true(count.compared > 0);
+    assert_int_equal(count.failed, 0);
+}
+
+// Each way to compute linear in all classes of rows, whichever a device is tuned to. Narrow ones
+// are used in fp32 alone.
 static void every_variant_of_linear_matches_reference(void **state)
 {
     (void)state;
-    for (uint32_t i = 0; i < COUNT(precisions) * linear_variant_count; i++) {
-        const struct linear_variant *variant = &linear_variants[i / COUNT(precisions)];
-        const vkclip_precision precision = precisions[i % COUNT(precisions)];
-        if (!can_compute(variant, precision))
-            continue;
-        struct count count = {0};
-        struct rig rig;
-        vkclip_error err;
-        printf("%s, %s:\n", variant->name, precision_name(precision));
-        begin_with(&rig, variant, precision, (struct rig_report){count_result, &count});
-        bool is_run = cases_run(&rig, CASES_LINEAR_SIZES, &err) &&
-                      cases_run(&rig, CASES_LINEAR_ENDINGS, &err) &&
-                      cases_run(&rig, CASES_LINEAR_DEPTH, &err);
-        rig_finish(&rig);
-        if (!is_run)
-            fail_msg("%s: %s", variant->name, err.message);
-        assert_true(count.compared > 0);
-        assert_int_equal(count.failed, 0);
-    }
+    for (uint32_t i = 0; i < COUNT(precisions) * linear_variant_count; i++)
+        run_variant(&linear_variants[i / COUNT(precisions)], precisions[i % COUNT(precisions)]);
+    for (uint32_t i = 0; i < linear_narrow_count; i++)
+        run_variant(&linear_narrow_variants[i], VKCLIP_PRECISION_FP32);
 }
 
 enum { SAME_ROWS = 60, SAME_COLS = 200, SAME_INPUTS = 776 };
@@ -245,6 +251,40 @@ static void causal_attention_matches_reference(void **state)
     run_every_variant(CASES_ATTENTION_CAUSAL);
 }
 
+// Each way to compute attention, whichever a device is tuned to.
+static void every_variant_of_attention_matches_reference(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 2 * attention_variant_count; i++) {
+        const vkclip_precision precision = precisions[i % 2];
+        const struct kernels_choice choice = {.attention = &attention_variants[i / 2]};
+        const struct kernels_params params = {
+            .precision = precision,
+            .head_dim = 64,
+            .is_causal = true,
+            .set = KERNELS_ATTENTION,
+            .choice = &choice,
+        };
+        const vkclip_device_facts *device = gpu_get_facts(gpu);
+        if ((precision == VKCLIP_PRECISION_FP16 && !device->has_fp16_storage) ||
+            !attention_variant_fits(choice.attention, device, precision, params.head_dim))
+            continue;
+        struct count count = {0};
+        struct rig rig;
+        vkclip_error err;
+        printf("%s, %s:\n", choice.attention->name, i % 2 ? "fp16" : "fp32");
+        if (!rig_init(&rig, gpu, &params, (struct rig_report){count_result, &count}, &err))
+            fail_msg("%s: %s", choice.attention->name, err.message);
+        bool is_run =
+            cases_run(&rig, CASES_ATTENTION, &err) && cases_run(&rig, CASES_ATTENTION_CAUSAL, &err);
+        rig_finish(&rig);
+        if (!is_run)
+            fail_msg("%s: %s", choice.attention->name, err.message);
+        assert_true(count.compared > 0);
+        assert_int_equal(count.failed, 0);
+    }
+}
+
 static void mean_matches_reference(void **state)
 {
     (void)state;
@@ -271,6 +311,12 @@ static void embed_tokens_matches_reference(void **state)
 {
     (void)state;
     run_every_variant(CASES_EMBED_TOKENS);
+}
+
+static void top_k_matches_reference(void **state)
+{
+    (void)state;
+    run_every_variant(CASES_TOP_K);
 }
 
 // A column count the kernels cannot read must be refused before it reaches a device.
@@ -333,10 +379,12 @@ int main(void)
         cmocka_unit_test(normalize_matches_reference),
         cmocka_unit_test(attention_matches_reference_on_ragged_lengths),
         cmocka_unit_test(causal_attention_matches_reference),
+        cmocka_unit_test(every_variant_of_attention_matches_reference),
         cmocka_unit_test(attention_matches_reference_for_other_heads),
         cmocka_unit_test(mean_matches_reference),
         cmocka_unit_test(patchify_matches_reference),
         cmocka_unit_test(embed_tokens_matches_reference),
+        cmocka_unit_test(top_k_matches_reference),
         cmocka_unit_test(linear_of_mismatched_columns_is_refused),
     };
     return cmocka_run_group_tests(tests, open_gpu, close_gpu);

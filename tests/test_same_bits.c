@@ -1,7 +1,14 @@
 // Defends that an embedding is bitwise the same whenever and wherever it is computed on one device:
 // in every run, at every batch size, at every place in the batch, whatever its neighbours, and by
-// any engine. Another process is test_same_bits_cli.py's.
+// any engine, and while the device is tuned in another thread. Another process is
+// test_same_bits_cli.py's.
 #include <stdlib.h>
+#ifndef _WIN32
+#include <dirent.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+#endif
 
 #include "open_engine.h"
 
@@ -264,6 +271,90 @@ static void two_engines_share_one_model(void **state)
     vkclip_model_close(model);
 }
 
+#ifndef _WIN32
+
+struct tuning {
+    char directory[64];
+    vkclip_tuning result;
+    vkclip_error err;
+    bool is_tuned;
+    atomic_uint done, over; // variants; whether it has returned
+};
+
+static void note_progress(void *user, uint32_t done, uint32_t total)
+{
+    struct tuning *tuning = user;
+    (void)total;
+    atomic_store(&tuning->done, done);
+}
+
+static void *tune(void *argument)
+{
+    struct tuning *tuning = argument;
+    tuning->is_tuned = vkclip_tune(
+        &(vkclip_tune_params){
+            .precision = VKCLIP_PRECISION_FP32,
+            .cache_directory = tuning->directory,
+            .progress = note_progress,
+            .user = tuning,
+        },
+        &tuning->result, &tuning->err);
+    atomic_store(&tuning->over, 1);
+    return NULL;
+}
+
+static void remove_directory(const char *path)
+{
+    DIR *directory = opendir(path);
+    assert_non_null(directory);
+    for (struct dirent *entry; (entry = readdir(directory));) {
+        char file[512];
+        snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
+        unlink(file); // does nothing to . and ..
+    }
+    closedir(directory);
+    assert_int_equal(rmdir(path), 0);
+}
+
+// A long run may have its device tuned meanwhile, for the next one.
+static void a_device_is_tuned_in_a_thread_beside_an_engine_at_work(void **state)
+{
+    (void)state;
+    static struct tuning tuning = {.directory = "/tmp/vkclip-tuning-XXXXXX"};
+    vkclip_model *model;
+    vkclip_error err;
+    const char *text = "blue ring cells";
+    vkclip_engine *engine = open_engine("tools/demo/model", VKCLIP_PRECISION_FP32, 1, &model);
+    const size_t width = vkclip_model_get_facts(model)->embedding_width;
+    float *alone = malloc(width * sizeof *alone), *beside = malloc(width * sizeof *beside);
+    assert_true(vkclip_embed_texts(engine, &text, 1, alone, NULL));
+
+    pthread_t thread;
+    uint32_t runs = 0, least = UINT32_MAX, most = 0;
+    assert_non_null(mkdtemp(tuning.directory));
+    assert_int_equal(pthread_create(&thread, NULL, tune, &tuning), 0);
+    while (!atomic_load(&tuning.over)) {
+        const uint32_t done = atomic_load(&tuning.done);
+        if (!vkclip_embed_texts(engine, &text, 1, beside, &err))
+            fail_msg("%s", err.message);
+        assert_memory_equal(alone, beside, width * sizeof *alone);
+        least = done < least ? done : least;
+        most = done > most ? done : most;
+        runs++;
+    }
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    if (!tuning.is_tuned)
+        fail_msg("%s", tuning.err.message);
+    printf("%u texts while %u variants were tried\n", runs, tuning.result.variant_count);
+    assert_true(least < most); // at work from one variant to another
+    vkclip_engine_destroy(engine);
+    vkclip_model_close(model);
+    free(alone), free(beside);
+    remove_directory(tuning.directory);
+}
+
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +362,9 @@ int main(void)
         cmocka_unit_test(embeddings_in_fp16_have_the_same_bits_in_any_batch),
         cmocka_unit_test(embeddings_in_int8_have_the_same_bits_in_any_batch),
         cmocka_unit_test(two_engines_share_one_model),
+#ifndef _WIN32
+        cmocka_unit_test(a_device_is_tuned_in_a_thread_beside_an_engine_at_work),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

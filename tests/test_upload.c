@@ -59,7 +59,9 @@ static void open_tensor(struct cargo *cargo, const struct weight *tensor)
 static void write_tensor(const struct cargo *cargo)
 {
     const size_t byte_count = (size_t)cargo->weights.file_bytes;
-    assert_int_equal(pwrite(cargo->weights.file, cargo->values, byte_count, 0), byte_count);
+    const int file = cargo->weights.file; // Windows has no pwrite
+    assert_int_equal(lseek(file, 0, SEEK_SET), 0);
+    assert_int_equal(write(file, cargo->values, (unsigned)byte_count), byte_count);
 }
 
 static void cargo_open(struct cargo *cargo, struct gpu *gpu, uint32_t rows, uint32_t cols,

@@ -18,7 +18,7 @@ from cli_testing import *
 # As the program, but takes the demo model for the one whose probabilities were published.
 DEMO_PUBLISHED = str(pathlib.Path(PROGRAM).parent / "tests" / pathlib.Path(PROGRAM).name.replace("vkclip", "vkclip_demo_published"))
 LAYERS = pathlib.Path(PROGRAM).parent / "tests/layer"
-KERNELS = {"patchify", "embed_tokens", "layernorm", "linear, few rows", "linear, some rows", "linear, many rows", "attention", "attention, causal", "mean", "normalize"}
+KERNELS = {"patchify", "embed_tokens", "layernorm", "linear, few rows", "linear, some rows", "linear, many rows", "attention", "attention, causal", "mean", "normalize", "top_k"}
 MIXED = {f"linear, to fp32, {rows} rows" for rows in ("few", "some", "many")} # fp32 outputs of fp16 inputs
 TOWERS = {"image tower", "text tower"}
 CLASSIFY = ("classify", "-q", "--precision", "fp32", "-l", "round cells", IMAGES[0])

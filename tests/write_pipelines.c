@@ -4,7 +4,7 @@
 // .constants, one a line. No driver is needed: the calls that create pipelines are answered here.
 // What several kinds of devices are given alike is written once: FOLDER/pipelines.tsv says of each
 // pipeline of each PRECISION-TILES where it is; PRECISION-TILES-dot4 is of devices where that is
-// fast. PRECISION-ladder-VARIANT is what a device may be tuned to.
+// fast. PRECISION-ladder-VARIANT is what a device may be tuned to, or takes for a search.
 #include "gpu/internal.h"
 #include "base/precision.h"
 #include "model/kernels.h"
@@ -154,30 +154,58 @@ static bool write_defaults(const char *folder, FILE *list, vkclip_precision prec
                                     .head_dim = 64,
                                     .is_causal = true,
                                     .has_mean = true,
+                                    .has_top_k = true,
                                 });
     }
     return is_good;
 }
 
+static bool write_variant(const char *folder, FILE *list, const char *name,
+                          const struct kernels_params *params)
+{
+    char set[48];
+    snprintf(set, sizeof set, "%s-ladder-%s", precision_name(params->precision), name);
+    return write_kernels(folder, list, set, false, params);
+}
+
+static const vkclip_device_facts guaranteed = {
+    .workgroup_width = 128, .shared_memory_bytes = 16384, .has_dot4 = true};
+
 // Whatever 'vkclip tune' may choose, but for cooperative matrices: those are beyond Vulkan 1.1.
-static bool write_ladder(const char *folder, FILE *list, vkclip_precision precision)
+static bool write_ladder(const char *folder, FILE *list, vkclip_precision precision,
+                         const struct linear_variant *variants, uint32_t count)
 {
     bool is_good = true;
-    for (uint32_t i = 0; is_good && i < linear_variant_count; i++) {
-        struct kernels_choice choice;
-        char set[48];
-        const vkclip_device_facts device = {
-            .workgroup_width = 128, .shared_memory_bytes = 16384, .has_dot4 = true};
-        if (!linear_variant_fits(&linear_variants[i], &device, precision))
+    for (uint32_t i = 0; is_good && i < count; i++) {
+        struct kernels_choice choice = {0};
+        if (!linear_variant_fits(&variants[i], &guaranteed, precision))
             continue;
-        snprintf(set, sizeof set, "%s-ladder-%s", precision_name(precision),
-                 linear_variants[i].name);
         for (int c = 0; c < LINEAR_CLASSES; c++)
-            choice.linear[c] = choice.linear_f32[c] = &linear_variants[i];
-        is_good = write_kernels(folder, list, set, false,
+            choice.linear[c] = choice.linear_f32[c] = &variants[i];
+        is_good = write_variant(folder, list, variants[i].name,
                                 &(struct kernels_params){
                                     .precision = precision,
-                                    .is_linear_only = true,
+                                    .set = KERNELS_LINEAR,
+                                    .choice = &choice,
+                                });
+    }
+    return is_good;
+}
+
+static bool write_attention_ladder(const char *folder, FILE *list, vkclip_precision precision)
+{
+    enum { HEAD_DIM = 64 };
+    bool is_good = true;
+    for (uint32_t i = 0; is_good && i < attention_variant_count; i++) {
+        const struct kernels_choice choice = {.attention = &attention_variants[i]};
+        if (!attention_variant_fits(choice.attention, &guaranteed, precision, HEAD_DIM))
+            continue;
+        is_good = write_variant(folder, list, choice.attention->name,
+                                &(struct kernels_params){
+                                    .precision = precision,
+                                    .head_dim = HEAD_DIM,
+                                    .is_causal = true,
+                                    .set = KERNELS_ATTENTION,
                                     .choice = &choice,
                                 });
     }
@@ -197,9 +225,13 @@ int main(int argc, char **argv)
     static const vkclip_precision precisions[] = {VKCLIP_PRECISION_FP32, VKCLIP_PRECISION_FP16,
                                                   VKCLIP_PRECISION_INT8};
     for (size_t i = 0; is_good && i < sizeof precisions / sizeof *precisions; i++)
-        is_good = write_defaults(argv[1], list, precisions[i], false) &&
-                  write_ladder(argv[1], list, precisions[i]);
-    is_good = is_good && write_defaults(argv[1], list, VKCLIP_PRECISION_INT8, true);
+        is_good =
+            write_defaults(argv[1], list, precisions[i], false) &&
+            write_ladder(argv[1], list, precisions[i], linear_variants, linear_variant_count) &&
+            write_attention_ladder(argv[1], list, precisions[i]);
+    is_good = is_good && write_defaults(argv[1], list, VKCLIP_PRECISION_INT8, true) &&
+              write_ladder(argv[1], list, VKCLIP_PRECISION_FP32, linear_narrow_variants,
+                           linear_narrow_count);
     if (!list || fclose(list)) {
         perror(path);
         is_good = false;

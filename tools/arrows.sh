@@ -23,15 +23,16 @@ forbid_include() { # folder or file, pattern of what it must not include
     forbid "$1 must not include the above" "^ *# *include +[<\"](\.\./)*(src/)?($2)" "$1"
 }
 
-forbid_include src/base  'host/|gpu/|model/|verify/|roof/|shared/|vulkan|volk'
-forbid_include src/host  'gpu/|model/|verify/|roof/|shared/|vulkan|volk'
-forbid_include src/gpu   'host/|model/|verify/|roof/|stb_image|jpeglib|spng|cJSON|utf8proc'
-forbid_include src/model 'verify/|roof/|gpu/internal|vulkan|volk|stb_image|jpeglib|spng|cJSON|utf8proc'
-forbid_include src/verify 'roof/|gpu/internal|vulkan|volk|stb_image|jpeglib|spng|cJSON|utf8proc'
-forbid_include src/roof 'host/|verify/|gpu/internal|vulkan|volk|stb_image|jpeglib|spng|cJSON|utf8proc'
+forbid_include src/base  'host/|gpu/|model/|verify/|roof/|search/|shared/|vulkan|volk'
+forbid_include src/host  'gpu/|model/|verify/|roof/|search/|shared/|vulkan|volk'
+forbid_include src/gpu   'host/|model/|verify/|roof/|search/|stb_image|jpeglib|spng|cJSON|utf8proc'
+forbid_include src/model 'verify/|roof/|search/|gpu/internal|vulkan|volk|stb_image|jpeglib|spng|cJSON|utf8proc'
+forbid_include src/verify 'roof/|search/|gpu/internal|vulkan|volk|stb_image|jpeglib|spng|cJSON|utf8proc'
+forbid_include src/roof 'host/|verify/|search/|gpu/internal|vulkan|volk|stb_image|jpeglib|spng|cJSON|utf8proc'
+forbid_include src/search 'host/|verify/|roof/|gpu/internal|vulkan|volk|stb_image|jpeglib|spng|cJSON|utf8proc'
 forbid_include src/engine.c 'gpu/internal|vulkan|volk'
 for outside in tools examples tests/test_engine.c; do
-    forbid_include "$outside" 'base/|host/|gpu/|model/|verify/|roof/|shared/|vulkan/|volk|\.\.'
+    forbid_include "$outside" 'base/|host/|gpu/|model/|verify/|roof/|search/|shared/|vulkan/|volk|\.\.'
 done
 forbid "the library must not print, exit or read the environment" \
     '(^|[^a-zA-Z0-9_])(getenv|setenv|printf|puts|putchar|perror|exit|_exit|abort) *\(' src

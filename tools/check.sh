@@ -52,12 +52,13 @@ check_format() {
         -exec clang-format --dry-run --Werror {} +
 }
 
-# Runs the tests of some labels in a build folder and adds up their cases.
+# Runs the tests of some labels in a build folder, as many at once as there are cores, and adds up
+# their cases.
 run_tests() { # name, build folder, regular expression of labels, environment settings
     local name=$1 folder=$out/$2 labels=$3 log=$out/${1//[^a-zA-Z0-9]/-}.log p f s start=$SECONDS
     shift 3
     env -u VK_DRIVER_FILES -u VK_ADD_DRIVER_FILES "$@" ctest --test-dir "$folder" -L "^($labels)\$" \
-        -V --timeout 900 >"$log" 2>&1 </dev/null || true
+        -V --timeout 900 -j "$(nproc)" >"$log" 2>&1 </dev/null || true
     read -r p f s < <(tools/count_cases.sh "$log")
     passed=$((passed + p))
     failed=$((failed + f))

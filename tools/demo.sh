@@ -66,6 +66,10 @@ if $with_biomedclip; then
 else
     build/vkclip classify -m tools/demo/model --labels tools/demo/labels.txt --top 3 tools/demo/images/*
     echo
+    rm -rf build/demo.index # of an earlier run, perhaps of other pictures or on another device
+    build/vkclip index -q -m tools/demo/model -o build/demo.index tools/demo/images
+    build/vkclip search -q -m tools/demo/model -i build/demo.index --top 3 'purple round cells'
+    echo
     echo "BiomedCLIP itself, 784 MB:  tools/fetch_model.sh"
     echo "Then, with your pictures:   build/vkclip classify -l 'chest X-ray' -l 'brain MRI' PICTURE..."
 fi

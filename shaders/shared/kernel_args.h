@@ -23,18 +23,18 @@
 #define SPEC_LANES_ACROSS     3 // linear: lanes side by side along the columns
 #define SPEC_IS_STAGED        4 // linear: tiles go through shared memory
 #define SPEC_PARTS            5 // linear: lanes that share an output, each a part of the inputs
-#define SPEC_FRAGMENT_ROWS    1 // linear_matrix: the device's matrices
+#define SPEC_FRAGMENT_ROWS    1 // linear_matrix, attention_matrix: the device's matrices
 #define SPEC_FRAGMENT_COLS    2
 #define SPEC_FRAGMENT_DEPTH   3
 #define SPEC_FRAGMENTS_DOWN   4 // linear_matrix: fragments a subgroup computes
 #define SPEC_FRAGMENTS_ACROSS 5
-#define SPEC_SUBGROUPS        6 // linear_matrix: subgroups in a workgroup
-#define SPEC_SUBGROUPS_ACROSS 7 // and side by side
+#define SPEC_SUBGROUPS        6 // linear_matrix, attention_matrix: subgroups in a workgroup
+#define SPEC_SUBGROUPS_ACROSS 7 // linear_matrix: and side by side
 #define SPEC_LANES_PER_ROW    1 // layernorm and its like: lanes that share a row, a power of two
-#define SPEC_HEAD_DIM         1 // attention: columns of a head, a multiple of 4
-#define SPEC_IS_CAUSAL        2 // attention: a query sees the keys up to its own
-#define SPEC_LANES_SHARING    3 // attention: lanes that share four queries
-#define SPEC_BLOCK_KEYS       4 // attention: keys at a time, so many for each of these lanes
+#define SPEC_LANES_SHARING    1 // attention: lanes that share four queries
+#define SPEC_HEAD_DIM         4 // attention, attention_matrix: columns of a head, a multiple of 4
+#define SPEC_IS_CAUSAL        5 // a query sees the keys up to its own
+#define SPEC_BLOCK_KEYS       7 // keys at a time; of attention, so many for each of these lanes
 
 // Linear weights [out, in] are stored in panels of this many outputs: panel, input, output. In int8
 // a word holds four inputs, and the words of a panel are followed by a scale an output.
@@ -127,6 +127,28 @@ struct normalize_args {
     U32 is_unit;
 };
 
+struct top_k_args {
+    U32 cols;        // of scores: queries
+    U32 cols_across; // that a workgroup takes
+    U32 most;        // rows found of each; 1 or more
+};
+
+// Which scores count: of -0 and 0 the former is less. What is not finite is in no bounds.
+struct score_bounds {
+    F32 least, most;
+};
+
+// What top_k finds of a query; as many struct found_row follow as it may find at most.
+struct found_rows {
+    U32 above;  // rows with a score above bounds.most
+    U32 within; // rows within the bounds, found or not
+};
+
+struct found_row {
+    U32 row;
+    F32 score;
+};
+
 // Of the kernels that measure what a device can do: steps a loop, and pieces of 16 bytes a lane.
 #define ROOF_UNROLLED 8
 #define ROOF_COPIED   64
@@ -148,6 +170,10 @@ static_assert(sizeof(struct patchify_args) == 40, "C and GLSL disagree");
 static_assert(sizeof(struct embed_tokens_args) == 12, "C and GLSL disagree");
 static_assert(sizeof(struct mean_args) == 8, "C and GLSL disagree");
 static_assert(sizeof(struct normalize_args) == 8, "C and GLSL disagree");
+static_assert(sizeof(struct top_k_args) == 12, "C and GLSL disagree");
+static_assert(sizeof(struct score_bounds) == 8, "C and GLSL disagree");
+static_assert(sizeof(struct found_rows) == 8, "C and GLSL disagree");
+static_assert(sizeof(struct found_row) == 8, "C and GLSL disagree");
 static_assert(sizeof(struct roof_args) == 12, "C and GLSL disagree");
 #endif
 

@@ -144,6 +144,11 @@ void gpu_recording_destroy(struct gpu *gpu, struct gpu_recording *recording);
 // submit within 10 s (60 s for software drivers); then every later call fails at once.
 bool gpu_recording_run(struct gpu *gpu, struct gpu_recording *recording, vkclip_error *err);
 
+// The same in two steps: begin hands it to the device, end waits. In between, what it uses must be
+// left alone. Where begin fails there is nothing to wait for.
+bool gpu_recording_begin(struct gpu *gpu, struct gpu_recording *recording, vkclip_error *err);
+bool gpu_recording_end(struct gpu *gpu, struct gpu_recording *recording, vkclip_error *err);
+
 // Device time of dispatch i in the last run of a timed recording, in nanoseconds.
 double gpu_recording_time_ns(const struct gpu_recording *recording, uint32_t i);
 

@@ -325,28 +325,38 @@ void gpu_recording_destroy(struct gpu *gpu, struct gpu_recording *recording)
     free(recording);
 }
 
-// Submits every command buffer, each by itself, so that a watchdog sees short jobs, and waits for
-// them in turn; also where not all could be sent, since the next run overwrites what they use.
-static bool submit_and_wait(struct gpu *gpu, struct gpu_recording *recording, vkclip_error *err)
+static bool wait_for(struct gpu *gpu, const struct gpu_recording *recording, uint32_t sent,
+                     vkclip_error *err)
 {
-    uint32_t sent = 0;
-    while (sent < recording->submit_count && submit_send(&recording->submits[sent], gpu, err))
-        sent++;
-    const bool is_complete = sent == recording->submit_count;
     for (uint32_t i = 0; i < sent; i++)
         if (!gpu_wait(gpu, recording->submits[i].fence, submit_timeout_ns(gpu), err))
             return false;
-    return is_complete;
+    return true;
 }
 
-bool gpu_recording_run(struct gpu *gpu, struct gpu_recording *recording, vkclip_error *err)
+// Submits every command buffer, each by itself, so that a watchdog sees short jobs. Where not all
+// could be sent, those that were are waited for, since the next run overwrites what they use.
+bool gpu_recording_begin(struct gpu *gpu, struct gpu_recording *recording, vkclip_error *err)
 {
     if (!gpu_check_alive(gpu, err))
         return false;
     for (uint32_t i = 0; i < recording->host_count; i++)
         if (!gpu_buffer_flush(gpu, recording->hosts[i], err))
             return false;
-    if (!submit_and_wait(gpu, recording, err))
+    uint32_t sent = 0;
+    while (sent < recording->submit_count && submit_send(&recording->submits[sent], gpu, err))
+        sent++;
+    if (sent == recording->submit_count)
+        return true;
+    vkclip_error of_wait;
+    if (!wait_for(gpu, recording, sent, &of_wait) && err)
+        *err = of_wait;
+    return false;
+}
+
+bool gpu_recording_end(struct gpu *gpu, struct gpu_recording *recording, vkclip_error *err)
+{
+    if (!wait_for(gpu, recording, recording->submit_count, err))
         return false;
     for (uint32_t i = 0; i < recording->host_count; i++)
         if (!gpu_buffer_invalidate(gpu, recording->hosts[i], err))
@@ -360,6 +370,11 @@ bool gpu_recording_run(struct gpu *gpu, struct gpu_recording *recording, vkclip_
 
 failed:
     return false;
+}
+
+bool gpu_recording_run(struct gpu *gpu, struct gpu_recording *recording, vkclip_error *err)
+{
+    return gpu_recording_begin(gpu, recording, err) && gpu_recording_end(gpu, recording, err);
 }
 
 double gpu_recording_time_ns(const struct gpu_recording *recording, uint32_t i)

@@ -70,6 +70,11 @@ static const uint32_t linear_matrix_f16_f32[] = {
 #include "linear_matrix_f16_f32.spv.inc"
 };
 #endif
+#ifdef VKCLIP_HAS_MATRIX
+static const uint32_t attention_matrix_f16[] = {
+#include "attention_matrix_f16.spv.inc"
+};
+#endif
 static const uint32_t attention_f32[] = {
 #include "attention_f32.spv.inc"
 };
@@ -81,6 +86,9 @@ static const uint32_t mean_f32[] = {
 };
 static const uint32_t normalize_f32[] = {
 #include "normalize_f32.spv.inc"
+};
+static const uint32_t top_k_f32[] = {
+#include "top_k_f32.spv.inc"
 };
 // clang-format on
 
@@ -112,6 +120,14 @@ static const struct linear_sources matrix_sources = {
 #endif
 };
 
+static const struct spirv attention_matrix_source = {
+#ifdef VKCLIP_HAS_MATRIX
+    SPIRV(attention_matrix_f16)
+#else
+    NULL, 0
+#endif
+};
+
 static const struct {
     const char *name;
     struct spirv f32, f16;
@@ -124,23 +140,22 @@ static const struct {
     [KERNEL_ATTENTION_CAUSAL] = {"attention", {SPIRV(attention_f32)}, {SPIRV(attention_f16)}},
     [KERNEL_MEAN] = {"mean", {SPIRV(mean_f32)}, {SPIRV(mean_f32)}},
     [KERNEL_NORMALIZE] = {"normalize", {SPIRV(normalize_f32)}, {SPIRV(normalize_f32)}},
-};
-
-// Tiles of attention, as specialization constants.
-struct attention_shape {
-    uint32_t workgroup_width, lanes_sharing, block_keys;
+    [KERNEL_TOP_K] = {"top_k", {SPIRV(top_k_f32)}, {SPIRV(top_k_f32)}},
 };
 
 // What the kinds of devices get. GPUs get what fits the 128 lanes and 16 KiB that Vulkan
 // guarantees.
 struct device_shapes {
-    const char *linear[LINEAR_CLASSES]; // names of variants
+    const char *linear[LINEAR_CLASSES]; // variants, but for vendors in linear_variants.c
     const char *quads;                  // for all classes, where lanes can share loads; or NULL
     const char *dot4[LINEAR_CLASSES];   // the same in int8, where dot4 is fast
+    const char *int8[LINEAR_CLASSES];   // and where it is not
+    const char *narrow[2];              // for products of 4 and of 16 columns
     uint32_t row_width;                 // workgroup of layernorm and normalize
     uint32_t lanes_per_row;
-    struct attention_shape attention;
-    uint32_t copy_width; // workgroup of patchify, embed_tokens and mean
+    const char *attention; // name of the variant
+    uint32_t copy_width;   // workgroup of patchify, embed_tokens and mean
+    uint32_t top_k_width;
 };
 
 // Measured on llvmpipe (Mesa 22.3.6, 2 cores of an EPYC, GFLOP a core and second, 197 x 768 by
@@ -151,39 +166,45 @@ struct device_shapes {
 // textbook's tile their compilers (Mesa 26.2.6) spill: 167 fills in 1492 instructions on a
 // Mali-G610, 316 in 2860 on V3D 7.1. In the small one they do not.
 //
-// Attention: four queries a lane load each key once, and take llvmpipe 0.45 of the time of one a
-// lane (197 tokens); six gain no more. GPUs share these four among 16 lanes, so that a lane holds
-// 16 sums, not 256. With 32 keys at a time AMD's compiler counts 185 vector instructions for a
-// query and key on navi31, with 16 it counts 213, and Intel's 15000 and 23000 cycles on Tiger
-// Lake; Mali's and V3D's spill with 32.
+// In int8 without dot4 bytes are taken apart where they are used: staged-64x64 spills on Adrenos,
+// and direct-64x32 takes 0.7 of its instructions there and on powervr, 0.45 on M1.
 static const struct device_shapes device_shapes[TILES_COUNT] = {
     [TILES_SOFTWARE] =
         {
             .linear = {"direct-12x32", "direct-48x32", "direct-48x32"},
             .quads = "quads-12x32",
             .dot4 = {"direct-12x32", "direct-48x32", "direct-48x32"},
+            .int8 = {"direct-12x32", "direct-48x32", "direct-48x32"},
+            .narrow = {"direct-32x4", "direct-48x16"},
             .row_width = 8,
             .lanes_per_row = 1,
-            .attention = {8, 1, 1},
+            .attention = "alone-32x1",
             .copy_width = 32,
+            .top_k_width = 128,
         },
     [TILES_HARDWARE] =
         {
             .linear = {"direct-16x64", "staged-64x64", "staged-64x64"},
             .dot4 = {"dot4-16x64", "dot4-staged-64x64", "dot4-staged-64x64"},
+            .int8 = {"direct-16x64", "direct-64x32", "direct-64x32"},
+            .narrow = {"staged-128x4", "staged-64x16"},
             .row_width = 64,
             .lanes_per_row = 64,
-            .attention = {64, 16, 32},
+            .attention = "shared-16x32",
             .copy_width = 64,
+            .top_k_width = 128,
         },
     [TILES_SMALL] =
         {
             .linear = {"direct-16x64", "direct-16x64", "direct-16x64"},
             .dot4 = {"dot4-16x64", "dot4-16x64", "dot4-16x64"},
+            .int8 = {"direct-16x64", "direct-16x64", "direct-16x64"},
+            .narrow = {"direct-128x4", "direct-128x4"},
             .row_width = 64,
             .lanes_per_row = 64,
-            .attention = {64, 16, 16},
+            .attention = "shared-16x16",
             .copy_width = 64,
+            .top_k_width = 128,
         },
 };
 
@@ -206,17 +227,36 @@ struct kernels_choice kernels_default_choice(enum kernels_tiles tiles, vkclip_pr
                                              const vkclip_device_facts *device)
 {
     const struct device_shapes *shapes = &device_shapes[tiles];
-    const bool is_dot4 = precision == VKCLIP_PRECISION_INT8 && device->has_fast_dot4;
+    const char *const *of_vendor = linear_defaults_of(device->vendor_id);
     const struct linear_variant *quads = shapes->quads ? linear_variant_find(shapes->quads) : NULL;
     const bool is_quads = quads && linear_variant_fits(quads, device, precision);
-    struct kernels_choice choice;
+    const char *const *names = shapes->linear;
+    // Intel's compiler (ANV of Mesa 26.2.6) spills 32 to 67 values of larger tiles in int8.
+    const struct device_shapes *of_int8 =
+        device->vendor_id == VENDOR_INTEL && tiles == TILES_HARDWARE ? &device_shapes[TILES_SMALL]
+                                                                     : shapes;
+    if (precision == VKCLIP_PRECISION_INT8)
+        names = device->has_fast_dot4 ? of_int8->dot4 : of_int8->int8;
+    else if (of_vendor && tiles != TILES_SOFTWARE && device->kind != VKCLIP_DEVICE_SOFTWARE)
+        names = of_vendor;
+    struct kernels_choice choice = {.attention = attention_variant_find(shapes->attention)};
     for (int i = 0; i < LINEAR_CLASSES; i++)
-        choice.linear[i] = choice.linear_f32[i] =
-            is_quads ? quads : linear_variant_find(is_dot4 ? shapes->dot4[i] : shapes->linear[i]);
+        choice.linear[i] = choice.linear_f32[i] = is_quads ? quads : linear_variant_find(names[i]);
     return choice;
 }
 
-void kernels_linear_mark(char mark[KERNELS_MARK_BYTES])
+struct kernels_choice kernels_narrow_choice(enum kernels_tiles tiles,
+                                            const vkclip_device_facts *device, uint32_t cols)
+{
+    struct kernels_choice choice = kernels_default_choice(tiles, VKCLIP_PRECISION_FP32, device);
+    const struct linear_variant *narrow =
+        cols <= 16 ? linear_variant_find(device_shapes[tiles].narrow[cols > 4]) : NULL;
+    for (int i = 0; narrow && i < LINEAR_CLASSES; i++)
+        choice.linear[i] = narrow;
+    return choice;
+}
+
+void kernels_mark(char mark[KERNELS_MARK_BYTES])
 {
     const struct linear_sources *const all[] = {&linear_sources, &striped_sources, &quads_sources,
                                                 &matrix_sources};
@@ -232,6 +272,11 @@ void kernels_linear_mark(char mark[KERNELS_MARK_BYTES])
         }
     sha256_add(&sha, int8_source.words, int8_source.byte_count);
     sha256_add(&sha, int8_dot4_source.words, int8_dot4_source.byte_count);
+    sha256_add(&sha, attention_matrix_source.words, attention_matrix_source.byte_count);
+    for (int i = 0; i < KERNEL_COUNT; i++) {
+        sha256_add(&sha, sources[i].f32.words, sources[i].f32.byte_count);
+        sha256_add(&sha, sources[i].f16.words, sources[i].f16.byte_count);
+    }
     sha256_finish(&sha, hex);
     memcpy(mark, hex, KERNELS_MARK_BYTES - 1);
     mark[KERNELS_MARK_BYTES - 1] = '\0';
@@ -293,41 +338,55 @@ static void add_by_row(struct jobs *jobs, enum kernel kernel, const struct devic
     add_plain(jobs, kernel, shapes->row_width / shapes->lanes_per_row, constants, 2);
 }
 
-// Bytes of shared memory of attention.comp: queries, a block of keys, weights, and a vec4 a lane or
-// three. With heads of 64 columns 15.3 KiB by 32 keys, 12.3 by 16.
-static uint32_t attention_bytes(const struct attention_shape *shape, uint32_t head_dim)
+// A workgroup takes a few neighbouring queries, whose scores lie side by side, and shares the rows
+// of each among its lanes.
+static void add_top_k(struct jobs *jobs, const struct device_shapes *shapes)
 {
-    const uint32_t queries = 4 * shape->workgroup_width / shape->lanes_sharing;
-    const uint32_t lane_floats = shape->block_keys == shape->lanes_sharing ? 12 : 4;
-    const uint32_t floats = (queries + shape->block_keys + 1) * head_dim +
-                            queries * shape->block_keys + lane_floats * shape->workgroup_width;
-    return floats * (uint32_t)sizeof(float);
+    add_plain(jobs, KERNEL_TOP_K, 1, &shapes->top_k_width, 1);
+    jobs->kernels->shapes[KERNEL_TOP_K].cols = 8;
 }
 
-// Heads wider than 64 columns get smaller tiles, so that these fit in what Vulkan guarantees.
-static struct attention_shape fit_attention(struct attention_shape shape, uint32_t head_dim)
+static void add_attention_matrix(struct jobs *jobs, struct job *job,
+                                 const struct attention_variant *variant, uint32_t head_dim)
 {
-    enum { GUARANTEED_BYTES = 16384 };
-    while (shape.lanes_sharing > 1 && attention_bytes(&shape, head_dim) > GUARANTEED_BYTES)
-        if (shape.block_keys > shape.lanes_sharing)
-            shape.block_keys /= 2;
-        else
-            shape.workgroup_width /= 2;
-    return shape;
+    const vkclip_device_facts *device = gpu_get_facts(jobs->kernels->gpu);
+    const uint32_t constants[MOST_CONSTANTS] = {
+        [SPEC_WORKGROUP_WIDTH] = variant->lanes * device->subgroup_width,
+        [SPEC_FRAGMENT_ROWS] = device->matrix_rows,
+        [SPEC_FRAGMENT_COLS] = device->matrix_cols,
+        [SPEC_FRAGMENT_DEPTH] = device->matrix_depth,
+        [SPEC_HEAD_DIM] = head_dim,
+        [SPEC_IS_CAUSAL] = job->kernel == KERNEL_ATTENTION_CAUSAL,
+        [SPEC_SUBGROUPS] = variant->lanes,
+        [SPEC_BLOCK_KEYS] = variant->block_keys,
+    };
+    job->spirv = attention_matrix_source;
+    memcpy(job->constants, constants, sizeof constants);
+    job->constant_count = MOST_CONSTANTS;
+    job->subgroup_width = device->subgroup_width;
 }
 
-static void add_attention(struct jobs *jobs, enum kernel kernel, const struct device_shapes *shapes,
-                          uint32_t head_dim)
+static void add_attention(struct jobs *jobs, enum kernel kernel, uint32_t head_dim)
 {
-    const struct attention_shape shape = fit_attention(shapes->attention, head_dim);
-    const uint32_t constants[] = {
-        [SPEC_WORKGROUP_WIDTH] = shape.workgroup_width,
+    const struct attention_variant variant =
+        attention_variant_for(jobs->kernels->choice.attention, head_dim);
+    const bool is_matrix = variant.method == ATTENTION_MATRIX;
+    const struct kernel_shape shape = {
+        .rows = attention_variant_rows(&variant, gpu_get_facts(jobs->kernels->gpu)),
+        .arithmetic = is_matrix ? VKCLIP_ARITHMETIC_MATRIX : VKCLIP_ARITHMETIC_FP32,
+    };
+    if (is_matrix) {
+        add_attention_matrix(jobs, add_job(jobs, kernel, shape), &variant, head_dim);
+        return;
+    }
+    const uint32_t constants[MOST_CONSTANTS] = {
+        [SPEC_WORKGROUP_WIDTH] = variant.lanes,
+        [SPEC_LANES_SHARING] = variant.sharing,
         [SPEC_HEAD_DIM] = head_dim,
         [SPEC_IS_CAUSAL] = kernel == KERNEL_ATTENTION_CAUSAL,
-        [SPEC_LANES_SHARING] = shape.lanes_sharing,
-        [SPEC_BLOCK_KEYS] = shape.block_keys,
+        [SPEC_BLOCK_KEYS] = variant.block_keys,
     };
-    add_plain(jobs, kernel, 4 * shape.workgroup_width / shape.lanes_sharing, constants, 5);
+    add_plain(jobs, kernel, shape.rows, constants, MOST_CONSTANTS);
 }
 
 static void add_linear_matrix(struct jobs *jobs, struct job *job,
@@ -457,15 +516,26 @@ bool kernels_init(struct kernels *kernels, struct gpu *gpu, const struct kernels
         .element_bytes = params->precision == VKCLIP_PRECISION_FP16 ? 2 : 4,
         .choice = params->choice ? *params->choice : by_default,
     };
+    // Measured with heads of another width.
+    if (params->set != KERNELS_LINEAR &&
+        !attention_variant_fits(kernels->choice.attention, facts, params->precision,
+                                params->head_dim))
+        kernels->choice.attention = by_default.attention;
     struct jobs jobs = {.kernels = kernels};
-    add_linears(&jobs, &kernels->choice); // first, since they take longest
-    if (params->precision == VKCLIP_PRECISION_INT8)
-        add_by_row(&jobs, KERNEL_QUANTIZE, shapes);
-    if (params->is_linear_only)
+    if (params->set != KERNELS_ATTENTION) {
+        add_linears(&jobs, &kernels->choice); // first, since they take longest
+        if (params->precision == VKCLIP_PRECISION_INT8)
+            add_by_row(&jobs, KERNEL_QUANTIZE, shapes);
+    }
+    if (params->set != KERNELS_LINEAR) {
+        add_attention(&jobs, KERNEL_ATTENTION, params->head_dim);
+        if (params->is_causal)
+            add_attention(&jobs, KERNEL_ATTENTION_CAUSAL, params->head_dim);
+    }
+    if (params->has_top_k)
+        add_top_k(&jobs, shapes);
+    if (params->set != KERNELS_ALL)
         return run_jobs(&jobs, err);
-    add_attention(&jobs, KERNEL_ATTENTION, shapes, params->head_dim);
-    if (params->is_causal)
-        add_attention(&jobs, KERNEL_ATTENTION_CAUSAL, shapes, params->head_dim);
     add_by_row(&jobs, KERNEL_LAYERNORM, shapes);
     add_by_row(&jobs, KERNEL_NORMALIZE, shapes);
     if (params->has_mean)

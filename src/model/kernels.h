@@ -5,6 +5,7 @@
 #define VKCLIP_MODEL_KERNELS_H
 
 #include "gpu/gpu.h"
+#include "model/attention_variants.h"
 #include "model/linear_variants.h"
 
 enum kernel {
@@ -19,13 +20,14 @@ enum kernel {
     KERNEL_ATTENTION_CAUSAL,
     KERNEL_MEAN,
     KERNEL_NORMALIZE,
+    KERNEL_TOP_K,
     KERNEL_COUNT,
 };
 
 // How the work of a kernel is cut into workgroups on this device, and what they compute with.
 struct kernel_shape {
     uint32_t rows; // rows of the output a workgroup computes
-    uint32_t cols; // columns, for linear
+    uint32_t cols; // columns, for linear and top_k
     vkclip_arithmetic arithmetic;
 };
 
@@ -37,10 +39,15 @@ enum kernels_tiles {
     TILES_COUNT,
 };
 
-// The variant of each class of KERNEL_LINEAR and of KERNEL_LINEAR_F32; of one family each.
+// The variant of each class of KERNEL_LINEAR and of KERNEL_LINEAR_F32, of one family each, and of
+// attention, the same for all runs: an embedding must not depend on its batch.
 struct kernels_choice {
     const struct linear_variant *linear[LINEAR_CLASSES], *linear_f32[LINEAR_CLASSES];
+    const struct attention_variant *attention;
 };
+
+// Which kernels are made; all but for tuning.
+enum kernels_set { KERNELS_ALL, KERNELS_LINEAR, KERNELS_ATTENTION };
 
 struct kernels {
     struct gpu *gpu;
@@ -52,12 +59,13 @@ struct kernels {
 };
 
 struct kernels_params {
-    vkclip_precision precision;          // any but DEFAULT
-    enum kernels_tiles tiles;            // kernels_choose_tiles knows
-    uint32_t head_dim;                   // columns of a head, in both towers
-    bool is_causal;                      // some attention is
-    bool has_mean;                       // some sequences are averaged
-    bool is_linear_only;                 // none but the variants of linear
+    vkclip_precision precision; // any but DEFAULT
+    enum kernels_tiles tiles;   // kernels_choose_tiles knows
+    uint32_t head_dim;          // columns of a head, in both towers
+    bool is_causal;             // some attention is
+    bool has_mean;              // some sequences are averaged
+    bool has_top_k;             // rows are searched
+    enum kernels_set set;
     const struct kernels_choice *choice; // NULL: kernels_default_choice of these tiles
 };
 
@@ -66,6 +74,11 @@ enum kernels_tiles kernels_choose_tiles(const vkclip_device_facts *device);
 // What is safe and good without having been measured on the device.
 struct kernels_choice kernels_default_choice(enum kernels_tiles tiles, vkclip_precision precision,
                                              const vkclip_device_facts *device);
+
+// For a product of few columns with many rows, in which a wide tile would compute columns that are
+// not there.
+struct kernels_choice kernels_narrow_choice(enum kernels_tiles tiles,
+                                            const vkclip_device_facts *device, uint32_t cols);
 
 // Creates all pipelines.
 //
@@ -76,9 +89,9 @@ bool kernels_init(struct kernels *kernels, struct gpu *gpu, const struct kernels
 // Accepts a zeroed or half-built object.
 void kernels_finish(struct kernels *kernels);
 
-// What tells apart the shaders of linear that were measured: hexadecimal digits and a zero.
+// What tells apart the shaders that were measured: hexadecimal digits and a zero.
 #define KERNELS_MARK_BYTES 17
-void kernels_linear_mark(char mark[KERNELS_MARK_BYTES]);
+void kernels_mark(char mark[KERNELS_MARK_BYTES]);
 
 // The kernel's name as it is reported, the same for all variants of one kernel.
 const char *kernel_name(enum kernel kernel);

@@ -4,6 +4,17 @@
 
 #include "base/error.h"
 
+enum vendor {
+    VENDOR_AMD = 0x1002,
+    VENDOR_IMAGINATION = 0x1010,
+    VENDOR_APPLE = 0x106b,
+    VENDOR_NVIDIA = 0x10de,
+    VENDOR_BROADCOM = 0x14e4,
+    VENDOR_QUALCOMM = 0x5143,
+    VENDOR_INTEL = 0x8086,
+    VENDOR_MESA = 0x10005, // so Mesa's driver of Apple's GPUs, Honeykrisp, names itself
+};
+
 enum linear_method {
     LINEAR_DIRECT,  // operands straight from memory
     LINEAR_STRIPED, // the same, neighbouring columns in neighbouring lanes
@@ -56,9 +67,19 @@ bool linear_variant_suits(const struct linear_variant *variant, const vkclip_dev
 uint32_t linear_variant_rows(const struct linear_variant *variant);
 uint32_t linear_variant_cols(const struct linear_variant *variant);
 
-// All of them, in the order in which they are tried. find: NULL where there is none of that name.
+// Names of what the GPUs of a vendor get untuned in fp32 and fp16, for each class; NULL where its
+// compiler was not asked. Of one family.
+const char *const *linear_defaults_of(uint32_t vendor_id);
+
+// All of them, in the order in which they are tried.
 extern const struct linear_variant linear_variants[];
 extern const uint32_t linear_variant_count;
+
+// Those for products of few columns, which no tower has; kernels_narrow_choice takes them.
+extern const struct linear_variant linear_narrow_variants[];
+extern const uint32_t linear_narrow_count;
+
+// Of either; NULL where there is none of that name.
 const struct linear_variant *linear_variant_find(const char *name);
 
 #endif

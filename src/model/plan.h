@@ -126,6 +126,12 @@ struct plan_attention_options {
 struct tensor plan_attention(struct plan *plan, struct tensor qkv, struct gpu_range tiles,
                              const struct plan_attention_options *options);
 
+// Cuts the sequences of a run into tiles of at most so many queries: first the query of each that
+// is among the first rows, which may be all that is computed, then the other queries. Returns their
+// number, at most twice that of sequences and one for each `width` tokens.
+uint32_t plan_cut_tiles(struct attention_tile *tiles, const uint32_t *lengths, uint32_t count,
+                        uint32_t width);
+
 // The first rows of x, one a sequence.
 struct tensor plan_first_rows(struct tensor x);
 
@@ -135,6 +141,13 @@ struct tensor plan_mean(struct plan *plan, struct tensor x, struct gpu_range til
 
 // out [sequences, cols] f32 = x of unit length, or x as it is.
 void plan_normalize(struct plan *plan, struct tensor x, bool is_unit, struct gpu_range out);
+
+// Of each column of scores [tokens, cols] f32, which is a query, the rows that score best within
+// bounds; for runs of one sequence.
+//   bounds  [cols] struct score_bounds
+//   found   [cols] struct found_rows and most struct found_row each
+void plan_top_k(struct plan *plan, struct tensor scores, struct gpu_range bounds, uint32_t most,
+                struct gpu_range found);
 
 // ---- running ---------------------------------------------------------------------------------
 
@@ -146,6 +159,11 @@ bool plan_record(struct plan *plan, struct gpu_buffer *arena, bool is_timed, vkc
 
 // Runs within the limits; blocks.
 bool plan_run(struct plan *plan, const struct plan_run *run, vkclip_error *err);
+
+// The same in two steps: begin hands the run to the device, end waits for it. In between, what the
+// plan uses must be left alone. Where begin fails there is nothing to wait for.
+bool plan_begin(struct plan *plan, const struct plan_run *run, vkclip_error *err);
+bool plan_end(struct plan *plan, vkclip_error *err);
 
 // Adds time and work of the last run of a timed plan to rows by kernel name.
 void plan_add_times(const struct plan *plan, vkclip_kernel_time rows[KERNEL_COUNT]);

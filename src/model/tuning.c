@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/config.h"
+
 vkclip_precision tuning_precision(const vkclip_device_facts *device, vkclip_precision wanted)
 {
     if (wanted != VKCLIP_PRECISION_DEFAULT)
@@ -13,46 +15,72 @@ vkclip_precision tuning_precision(const vkclip_device_facts *device, vkclip_prec
     return is_gpu && device->has_fp16_storage ? VKCLIP_PRECISION_FP16 : VKCLIP_PRECISION_FP32;
 }
 
+uint32_t tuning_linear_classes(const vkclip_tuning *tuning)
+{
+    return tuning->precision == VKCLIP_PRECISION_FP16 ? 2 * LINEAR_CLASSES : LINEAR_CLASSES;
+}
+
 void tuning_init(vkclip_tuning *tuning, vkclip_precision precision)
 {
-    static const char *const names[VKCLIP_TUNING_MOST_CLASSES] = {
+    static const char *const of_linear[] = {
         "few rows",         "some rows",         "many rows",
         "few rows to fp32", "some rows to fp32", "many rows to fp32",
     };
-    bool is_half = precision == VKCLIP_PRECISION_FP16;
-    *tuning = (vkclip_tuning){
-        .precision = precision,
-        .class_count = is_half ? 2 * LINEAR_CLASSES : LINEAR_CLASSES,
+    static const char *const of_attention[TUNING_ATTENTION_CLASSES] = {
+        "attention, text",
+        "attention, image",
     };
+    *tuning = (vkclip_tuning){.precision = precision};
+    const uint32_t linear = tuning_linear_classes(tuning);
+    tuning->class_count = linear + TUNING_ATTENTION_CLASSES;
     for (uint32_t i = 0; i < tuning->class_count; i++)
-        snprintf(tuning->classes[i], sizeof tuning->classes[i], "%s", names[i]);
+        snprintf(tuning->classes[i], sizeof tuning->classes[i], "%s",
+                 i < linear ? of_linear[i] : of_attention[i - linear]);
+}
+
+vkclip_tuning_variant *tuning_add(vkclip_tuning *tuning, const char *name)
+{
+    const bool is_attention = attention_variant_find(name) != NULL;
+    vkclip_tuning_variant *row = &tuning->variants[tuning->variant_count++];
+    *row = (vkclip_tuning_variant){
+        .first_class = is_attention ? tuning_linear_classes(tuning) : 0,
+        .class_count = is_attention ? TUNING_ATTENTION_CLASSES : tuning_linear_classes(tuning),
+    };
+    snprintf(row->name, sizeof row->name, "%s", name);
+    return row;
+}
+
+// Whether two variants may be chosen for classes of the same kernel.
+static bool agree(const vkclip_tuning_variant *a, const vkclip_tuning_variant *b)
+{
+    const struct linear_variant *of_a = linear_variant_find(a->name);
+    const struct linear_variant *of_b = linear_variant_find(b->name);
+    return a == b || (of_a && of_b && linear_variants_agree(of_a, of_b));
 }
 
 // The fastest of a family in a class: its index, or variant_count.
 static uint32_t fastest(const vkclip_tuning *tuning, uint32_t of_class,
-                        const struct linear_variant *family)
+                        const vkclip_tuning_variant *family)
 {
     uint32_t best = tuning->variant_count;
     for (uint32_t i = 0; i < tuning->variant_count; i++) {
         const double time = tuning->variants[i].microseconds[of_class];
-        const struct linear_variant *variant = linear_variant_find(tuning->variants[i].name);
-        if (time > 0.0 && linear_variants_agree(variant, family) &&
+        if (time > 0.0 && agree(&tuning->variants[i], family) &&
             (best == tuning->variant_count || time < tuning->variants[best].microseconds[of_class]))
             best = i;
     }
     return best;
 }
 
-// For LINEAR_CLASSES classes from the first on.
-static bool choose_family(vkclip_tuning *tuning, uint32_t first)
+// For count classes from the first on, at most LINEAR_CLASSES.
+static bool choose_family(vkclip_tuning *tuning, uint32_t first, uint32_t count)
 {
     double least = 0.0;
     for (uint32_t i = 0; i < tuning->variant_count; i++) {
-        const struct linear_variant *family = linear_variant_find(tuning->variants[i].name);
         uint32_t best[LINEAR_CLASSES];
         double product = 1.0;
-        for (uint32_t c = 0; c < LINEAR_CLASSES; c++) {
-            best[c] = fastest(tuning, first + c, family);
+        for (uint32_t c = 0; c < count; c++) {
+            best[c] = fastest(tuning, first + c, &tuning->variants[i]);
             product *= best[c] < tuning->variant_count
                            ? tuning->variants[best[c]].microseconds[first + c]
                            : 0.0;
@@ -60,26 +88,35 @@ static bool choose_family(vkclip_tuning *tuning, uint32_t first)
         if (product <= 0.0 || (least > 0.0 && product >= least))
             continue;
         least = product;
-        memcpy(tuning->chosen + first, best, sizeof best);
+        memcpy(tuning->chosen + first, best, count * sizeof *best);
     }
     return least > 0.0;
 }
 
-bool tuning_choose(vkclip_tuning *tuning)
+uint32_t tuning_choose(vkclip_tuning *tuning)
 {
-    bool is_chosen = true;
-    for (uint32_t first = 0; first < tuning->class_count; first += LINEAR_CLASSES)
-        is_chosen = choose_family(tuning, first) && is_chosen;
-    return is_chosen;
+    const uint32_t linear = tuning_linear_classes(tuning);
+    for (uint32_t first = 0; first < linear; first += LINEAR_CLASSES)
+        if (!choose_family(tuning, first, LINEAR_CLASSES))
+            return first;
+    return choose_family(tuning, linear, TUNING_ATTENTION_CLASSES) ? tuning->class_count : linear;
 }
 
 // ---- text ------------------------------------------------------------------------------------
 //
 //   vkclip tuning MARK
-//   variant 0 0 0 0 0 0 NAME REASON      microseconds of each class; REASON may be empty
-//   chosen 0 0 0 0 0 0
+//   variant NAME 0 0 0 0 0 0 0 0 REASON      microseconds of each class; REASON may be empty
+//   chosen 0 0 0 0 0 0 0 0
 
 #define TEXT_BYTES 16384
+
+static size_t write_variant(const vkclip_tuning_variant *variant, char *text, size_t text_bytes)
+{
+    size_t used = (size_t)snprintf(text, text_bytes, "variant %s", variant->name);
+    for (uint32_t i = 0; i < VKCLIP_TUNING_MOST_CLASSES; i++)
+        used += (size_t)snprintf(text + used, text_bytes - used, " %.9g", variant->microseconds[i]);
+    return used + (size_t)snprintf(text + used, text_bytes - used, " %s\n", variant->reason);
+}
 
 bool tuning_write(const struct gpu *gpu, const char *directory, const vkclip_tuning *tuning,
                   vkclip_error *err)
@@ -88,18 +125,14 @@ bool tuning_write(const struct gpu *gpu, const char *directory, const vkclip_tun
     char *text = malloc(TEXT_BYTES);
     if (!text)
         return fail(err, VKCLIP_ERROR_MEMORY, "no memory for what was measured");
-    kernels_linear_mark(mark);
+    kernels_mark(mark);
     size_t used = (size_t)snprintf(text, TEXT_BYTES, "vkclip tuning %s\n", mark);
-    for (uint32_t i = 0; i < tuning->variant_count; i++) {
-        const vkclip_tuning_variant *v = &tuning->variants[i];
-        const double *us = v->microseconds;
-        used += (size_t)snprintf(text + used, TEXT_BYTES - used,
-                                 "variant %.9g %.9g %.9g %.9g %.9g %.9g %s %s\n", us[0], us[1],
-                                 us[2], us[3], us[4], us[5], v->name, v->reason);
-    }
-    const uint32_t *chosen = tuning->chosen;
-    snprintf(text + used, TEXT_BYTES - used, "chosen %u %u %u %u %u %u\n", chosen[0], chosen[1],
-             chosen[2], chosen[3], chosen[4], chosen[5]);
+    for (uint32_t i = 0; i < tuning->variant_count; i++)
+        used += write_variant(&tuning->variants[i], text + used, TEXT_BYTES - used);
+    used += (size_t)snprintf(text + used, TEXT_BYTES - used, "chosen");
+    for (uint32_t i = 0; i < VKCLIP_TUNING_MOST_CLASSES; i++)
+        used += (size_t)snprintf(text + used, TEXT_BYTES - used, " %u", tuning->chosen[i]);
+    snprintf(text + used, TEXT_BYTES - used, "\n");
     bool is_written = gpu_note_write(gpu, directory, tuning->precision, GPU_NOTE_TUNED, text, err);
     free(text);
     return is_written;
@@ -107,32 +140,43 @@ bool tuning_write(const struct gpu *gpu, const char *directory, const vkclip_tun
 
 static bool parse_variant(const char *line, vkclip_tuning *tuning)
 {
-    if (tuning->variant_count == VKCLIP_TUNING_MOST_VARIANTS)
+    char name[32];
+    int length = 0;
+    if (tuning->variant_count == VKCLIP_TUNING_MOST_VARIANTS ||
+        sscanf(line, "variant %31s%n", name, &length) != 1 ||
+        (!linear_variant_find(name) && !attention_variant_find(name)))
         return false;
-    vkclip_tuning_variant *v = &tuning->variants[tuning->variant_count];
-    double *us = v->microseconds;
-    int fields = sscanf(line, "variant %lf %lf %lf %lf %lf %lf %31s %159[^\n]", &us[0], &us[1],
-                        &us[2], &us[3], &us[4], &us[5], v->name, v->reason);
-    tuning->variant_count++;
-    return fields >= 7 && linear_variant_find(v->name);
+    vkclip_tuning_variant *variant = tuning_add(tuning, name);
+    for (uint32_t i = 0; i < VKCLIP_TUNING_MOST_CLASSES; i++) {
+        char *end;
+        line += length;
+        variant->microseconds[i] = strtod(line, &end);
+        length = (int)(end - line);
+        if (length == 0)
+            return false;
+    }
+    snprintf(variant->reason, sizeof variant->reason, "%s",
+             line[length] == ' ' ? line + length + 1 : "");
+    return true;
 }
 
 static bool parse_chosen(const char *line, vkclip_tuning *tuning)
 {
-    uint32_t *chosen = tuning->chosen;
-    if (sscanf(line, "chosen %u %u %u %u %u %u", &chosen[0], &chosen[1], &chosen[2], &chosen[3],
-               &chosen[4], &chosen[5]) != VKCLIP_TUNING_MOST_CLASSES)
-        return false;
-    for (uint32_t i = 0; i < VKCLIP_TUNING_MOST_CLASSES; i++)
-        if (chosen[i] >= tuning->variant_count)
+    line += strlen("chosen");
+    for (uint32_t i = 0; i < VKCLIP_TUNING_MOST_CLASSES; i++) {
+        int length;
+        if (sscanf(line, " %u%n", &tuning->chosen[i], &length) != 1 ||
+            tuning->chosen[i] >= tuning->variant_count)
             return false;
+        line += length;
+    }
     return true;
 }
 
 static bool parse(char *text, vkclip_tuning *tuning)
 {
     char mark[KERNELS_MARK_BYTES], head[64];
-    kernels_linear_mark(mark);
+    kernels_mark(mark);
     snprintf(head, sizeof head, "vkclip tuning %s\n", mark);
     if (strncmp(text, head, strlen(head)) != 0)
         return false;
@@ -168,15 +212,18 @@ static bool get_choice(const vkclip_tuning *tuning, const vkclip_device_facts *d
 {
     struct kernels_choice found = {0};
     const struct linear_variant **slots[] = {found.linear, found.linear_f32};
-    for (uint32_t i = 0; i < tuning->class_count; i++) {
+    const uint32_t linear = tuning_linear_classes(tuning);
+    for (uint32_t i = 0; i < linear; i++) {
         const struct linear_variant **slot = &slots[i / LINEAR_CLASSES][i % LINEAR_CLASSES];
         *slot = linear_variant_find(tuning->variants[tuning->chosen[i]].name);
         if (!*slot || !linear_variant_fits(*slot, device, tuning->precision) ||
             !linear_variants_agree(*slot, slots[i / LINEAR_CLASSES][0]))
             return false;
     }
+    found.attention = attention_variant_find(tuning->variants[tuning->chosen[linear]].name);
     *choice = found;
-    return true;
+    return found.attention &&
+           attention_variant_fits(found.attention, device, tuning->precision, CONFIG_HEAD_DIM);
 }
 
 bool tuning_read_choice(const struct gpu *gpu, const char *directory, vkclip_precision precision,

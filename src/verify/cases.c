@@ -135,24 +135,6 @@ struct attention_case {
     bool is_causal;
 };
 
-// Tiles of each sequence: row 0 of the run is the first row of sequence 0, and so on.
-static uint32_t cut(struct attention_tile *tiles, const uint32_t *lengths, uint32_t count,
-                    uint32_t width)
-{
-    uint32_t body = count, tile_count = count;
-    for (uint32_t i = 0; i < count; i++) {
-        tiles[i] = (struct attention_tile){i, 1, i, body, lengths[i]};
-        for (uint32_t first = 0; first + 1 < lengths[i]; first += width) {
-            uint32_t left = lengths[i] - 1 - first;
-            assert(tile_count < MOST_TILES);
-            tiles[tile_count++] = (struct attention_tile){body + first, left < width ? left : width,
-                                                          i, body, lengths[i]};
-        }
-        body += lengths[i] - 1;
-    }
-    return tile_count;
-}
-
 // The rows of a sequence in its own order: the one among the first is the first, or the last.
 static void order_rows(uint32_t *rows, const struct attention_case *c, uint32_t sequence,
                        uint32_t *body)
@@ -197,7 +179,8 @@ static void attention_case(struct rig *rig, const void *data)
         qkv[i] = half_to_float(half_from_float(qkv[i] * c->scale));
     struct attention_tile tiles[MOST_TILES];
     const uint32_t tile_count =
-        cut(tiles, c->lengths, c->count, rig->kernels.shapes[KERNEL_ATTENTION].rows);
+        plan_cut_tiles(tiles, c->lengths, c->count, rig->kernels.shapes[KERNEL_ATTENTION].rows);
+    assert(tile_count <= MOST_TILES);
     struct gpu_range table = rig_bytes(rig, tiles, tile_count * sizeof *tiles);
     struct tensor input = plan_input(rig->plan, ROWS_TOKENS, 3 * width, true);
     struct plan_attention_options options = {c->heads, c->is_causal, ROWS_TOKENS};
@@ -280,7 +263,7 @@ static void mean_case(struct rig *rig, const void *data)
         return;
 
     struct attention_tile tiles[MOST_TILES];
-    const uint32_t tile_count = cut(tiles, c->lengths, c->count, tokens);
+    const uint32_t tile_count = plan_cut_tiles(tiles, c->lengths, c->count, tokens);
     struct gpu_range table = rig_bytes(rig, tiles, tile_count * sizeof *tiles);
     struct tensor input = plan_input(rig->plan, ROWS_TOKENS, c->cols, false);
     struct tensor y = plan_mean(rig->plan, input, table, c->first_key);
@@ -450,6 +433,7 @@ bool cases_run(struct rig *rig, enum case_group group, vkclip_error *err)
         [CASES_ATTENTION_SMALL] = attention_small,
         [CASES_PATCHIFY] = patchify,
         [CASES_EMBED_TOKENS] = embed_tokens,
+        [CASES_TOP_K] = cases_top_k,
     };
     rig->error = (vkclip_error){0};
     groups[group](rig);

@@ -22,6 +22,7 @@ enum case_group {
     CASES_MEAN,
     CASES_PATCHIFY,
     CASES_EMBED_TOKENS,
+    CASES_TOP_K,
     CASES_COUNT,
 };
 

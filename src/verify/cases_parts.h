@@ -22,5 +22,6 @@ void cases_linear_endings(struct rig *rig);
 void cases_linear_depth(struct rig *rig);
 void cases_gelu(struct rig *rig);
 void cases_quantize(struct rig *rig);
+void cases_top_k(struct rig *rig);
 
 #endif

@@ -101,6 +101,29 @@ void ref_normalize(const float *x, uint32_t rows, const struct normalize_args *a
     }
 }
 
+struct found_rows ref_top_k(const float *x, uint32_t rows, const struct top_k_args *args,
+                            uint32_t col, const struct score_bounds *bounds, float *found)
+{
+    struct found_rows count = {0};
+    for (uint32_t r = 0; r < rows; r++) {
+        const float score = x[(uint64_t)r * args->cols + col];
+        if (!isfinite(score) || score < bounds->least)
+            continue;
+        if (score > bounds->most) {
+            count.above++;
+            continue;
+        }
+        uint32_t place = count.within < args->most ? count.within : args->most;
+        count.within++;
+        for (; place > 0 && score > found[place - 1]; place--)
+            if (place < args->most)
+                found[place] = found[place - 1];
+        if (place < args->most)
+            found[place] = score;
+    }
+    return count;
+}
+
 void ref_mean(const float *x, const struct mean_args *args, const uint32_t *key_rows,
               uint32_t key_count, double *y)
 {

@@ -50,6 +50,12 @@ void ref_patchify(const uint8_t *image, const struct patchify_args *args, uint32
 void ref_embed_tokens(const float *words, const float *places, struct token token, uint32_t width,
                       double *out);
 
+// One column of x [rows, cols]: how many finite scores are above bounds and within, and the largest
+// most of those within, sorted.
+//   found [most] the rest is left alone
+struct found_rows ref_top_k(const float *x, uint32_t rows, const struct top_k_args *args,
+                            uint32_t col, const struct score_bounds *bounds, float *found);
+
 double ref_gelu(double x);
 double ref_quick_gelu(double x);
 

@@ -24,9 +24,11 @@ static const double tower_allowed[] = {
 
 // What heads of other widths are tried on is left out: no tower in use has them.
 static const enum case_group groups[] = {
-    CASES_LINEAR_SIZES,     CASES_LINEAR_ENDINGS, CASES_LINEAR_DEPTH, CASES_GELU,
-    CASES_QUANTIZE,         CASES_LAYERNORM,      CASES_NORMALIZE,    CASES_ATTENTION,
-    CASES_ATTENTION_CAUSAL, CASES_MEAN,           CASES_PATCHIFY,     CASES_EMBED_TOKENS,
+    CASES_LINEAR_SIZES, CASES_LINEAR_ENDINGS, CASES_LINEAR_DEPTH,
+    CASES_GELU,         CASES_QUANTIZE,       CASES_LAYERNORM,
+    CASES_NORMALIZE,    CASES_ATTENTION,      CASES_ATTENTION_CAUSAL,
+    CASES_MEAN,         CASES_PATCHIFY,       CASES_EMBED_TOKENS,
+    CASES_TOP_K,
 };
 
 static const char *const suffixes[KERNEL_COUNT] = {
@@ -117,6 +119,7 @@ static bool check_kernels(struct verification *verification, vkclip_error *err)
         .head_dim = HEAD_DIM,
         .is_causal = true,
         .has_mean = true,
+        .has_top_k = true,
         .choice = is_tuned ? &choice : NULL,
     };
     struct rig rig;

@@ -28,7 +28,8 @@ STALLS = ("Estimated cycles stalled on SS", "Estimated cycles stalled on SY")
 # subgroup's.
 SCRATCH = re.compile("scratch|^SLM size$|^Spill Size$", re.IGNORECASE)
 OF_SUBGROUP = "Spill Size"
-SPILLS = re.compile("spill|fill|^(STP|LDP) Count$", re.IGNORECASE)
+# PanVK tells a spill cost where it counts 0 spills and 0 fills, too.
+SPILLS = re.compile("spill(?! cost)|fill|^(STP|LDP) Count$", re.IGNORECASE)
 
 ALLOWANCE = 1.1
 COLUMNS = ("part", "precision", "kernel", "variant", "estimate", "instructions", "registers", "occupancy")

@@ -22,7 +22,7 @@ struct command {
 
 extern const struct command devices_command, info_command, classify_command, embed_image_command,
     embed_text_command, tokenize_command, preprocess_command, bench_command, verify_command,
-    tune_command, ask_command, eval_classify_command, eval_probe_command, index_command,
-    index_merge_command;
+    tune_command, ask_command, eval_classify_command, eval_probe_command, eval_retrieval_command,
+    index_command, index_merge_command, search_command;
 
 #endif

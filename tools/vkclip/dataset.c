@@ -103,10 +103,12 @@ static bool add_file(struct dataset *dataset, const char *path, size_t root_byte
     const char *slash = strchr(path + root_bytes, '/');
     if (!slash)
         return true;
-    char *name = strndup(path + root_bytes, (size_t)(slash - path) - root_bytes);
-    const bool is_added =
-        name ? add_picture(dataset, strdup(path), name, split, err) : fail_without_memory(err);
-    free(name);
+    struct text name = {0};
+    text_add_bytes(&name, path + root_bytes, (size_t)(slash - path) - root_bytes);
+    const bool is_added = name.is_out_of_memory
+                              ? fail_without_memory(err)
+                              : add_picture(dataset, strdup(path), name.bytes, split, err);
+    text_finish(&name);
     return is_added;
 }
 

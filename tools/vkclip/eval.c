@@ -103,12 +103,15 @@ static enum exit_status run_index(struct eval *eval, const struct image_user *us
     return status;
 }
 
-enum exit_status eval_run(struct eval *eval, const struct image_user *user)
+bool eval_run(struct eval *eval, const struct image_user *user, enum exit_status *status)
 {
-    if (eval->dataset.is_index)
-        return run_index(eval, user);
-    return images_run(&eval->session, &eval->images, eval->dataset.paths, eval->dataset.count,
-                      user);
+    if (eval->dataset.is_index) {
+        *status = run_index(eval, user);
+        return *status == STATUS_FINE;
+    }
+    *status =
+        images_run(&eval->session, &eval->images, eval->dataset.paths, eval->dataset.count, user);
+    return *status == STATUS_FINE || *status == STATUS_INPUT;
 }
 
 // ---- the report -----------------------------------------------------------------------------

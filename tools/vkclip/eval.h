@@ -55,8 +55,9 @@ bool eval_check(const struct command *command, struct eval *eval, int count, cha
 // reported.
 enum exit_status eval_begin(struct eval *eval, bool wants_splits);
 
-// Hands on the embedding of each picture, as images_run does; an INDEX has them already.
-enum exit_status eval_run(struct eval *eval, const struct image_user *user);
+// Hands on the embedding of each picture, as images_run does; an INDEX has them already. Returns
+// whether there is something to report on; what to exit with then is *status in either case.
+bool eval_run(struct eval *eval, const struct image_user *user, enum exit_status *status);
 
 // Measures each round and writes the report. Takes over what the rounds' metrics hold.
 enum exit_status eval_report(struct eval *eval, struct eval_report *report);

@@ -87,10 +87,10 @@ static enum exit_status classify(struct classified *c)
     if (!class_set_embed(&eval->set, eval->session.engine, width, c->classes, &c->err))
         return report_failure(&c->err);
 
-    status = eval_run(eval, &(struct image_user){take, c, false});
+    const bool is_run = eval_run(eval, &(struct image_user){take, c, false}, &status);
     if (c->err.status != VKCLIP_OK)
         return report_failure(&c->err);
-    if (status != STATUS_FINE && status != STATUS_INPUT)
+    if (!is_run)
         return status;
     enum exit_status written = write_report(c);
     return written == STATUS_FINE ? status : written;
@@ -152,8 +152,8 @@ const struct command eval_classify_command = {
              "   \"classes\": [{\"labels\": [\"0\", \"normal\"], \"name\": \"normal\",\n"
              "                \"prompts\": [\"normal lung\"]}, ...]}\n"
              "Labels are folders or what the column says; name is by default the first of them,\n"
-             "and the prompt the name. Memory grows by 8 bytes a class and a path for each\n"
-             "picture.\n\n" EVAL_NOTES IMAGE_NOTES SESSION_NOTES,
+             "and the prompt the name. Memory grows by 12 bytes a class and a path for each\n"
+             "picture.\n\n" EVAL_NOTES IMAGE_NOTES SESSION_ENGINE_NOTES,
     .examples = "  vkclip eval classify --classes prompts/lc25000-lung.json lung_image_sets\n"
                 "  vkclip eval classify --template 'a micrograph of {}' --html report.html cells\n"
                 "  vkclip eval classify --format json test.csv\n",

@@ -236,8 +236,7 @@ static enum exit_status probe(struct probed *p)
         return status;
     if (!reserve(p))
         return report_out_of_memory();
-    status = eval_run(&p->eval, &(struct image_user){take, p, false});
-    if (status != STATUS_FINE && status != STATUS_INPUT)
+    if (!eval_run(&p->eval, &(struct image_user){take, p, false}, &status))
         return status;
     if (!check_rows(p))
         return STATUS_INPUT;
@@ -297,7 +296,7 @@ const struct command eval_probe_command = {
         "drawn by --seed. C, from 10^-3 to 10^5 in half powers, is the smallest of those that\n"
         "are right on most validation pictures: val, else a fifth of those drawn, with which\n"
         "it then learns as well. Figures are of test. Memory is the embeddings: 2 KB a picture\n"
-        "of 512 numbers.\n\n" EVAL_NOTES IMAGE_NOTES SESSION_NOTES,
+        "of 512 numbers.\n\n" EVAL_NOTES IMAGE_NOTES SESSION_ENGINE_NOTES,
     .examples = "  vkclip eval probe cells\n"
                 "  vkclip eval probe --html report.html --format json splits.csv\n",
     .run = run,

@@ -59,7 +59,8 @@ static void add_published(struct text *text, const struct class_set *set, enum m
     for (uint32_t i = 0; i < set->published_count; i++) {
         if (set->published[i].metric != metric)
             continue;
-        text_add(text, is_first ? "" : "\n%45s", "");
+        if (!is_first)
+            text_add(text, "\n%47s", "");
         text_add(text, "  %8.4f  ", set->published[i].value);
         text_add_plain(text, set->published[i].source);
         is_first = false;
@@ -70,7 +71,7 @@ static void add_metrics(struct text *text, const struct class_set *set,
                         const struct metrics *metrics)
 {
     text_add(text, "%20s%8s  %17s%s\n", "", "value", "95 % interval",
-             set->published_count > 0 ? " published" : "");
+             set->published_count > 0 ? "  published" : "");
     for (uint32_t m = 0; m < METRIC_COUNT; m++) {
         text_add(text, "%-18s  ", metric_names[m]);
         add_share(text, metrics->values[m]);

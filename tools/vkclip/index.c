@@ -306,6 +306,10 @@ static enum exit_status run(const struct command *command, int count, char **arg
          .argument = "NAME",
          .string = &job.rules.path_column,
          .help = "of CSV and JSON Lines files; default: path"},
+        {.name = "null",
+         .letter = '0',
+         .flag = &job.rules.list_has_zeros,
+         .help = "names on standard input end in zero bytes, as of find -print0"},
         {.name = "shard",
          .argument = "I/N",
          .string = &job.shard,
@@ -335,10 +339,25 @@ const struct command index_command = {
     .name = "index",
     .usage = "-m MODEL -o INDEX [options] SOURCE...",
     .summary = "Embeds a collection of pictures, and goes on after an interruption.",
-    .notes = "",
+    .notes =
+        "SOURCE is a folder, a file, a CSV or JSON Lines file (.csv, .jsonl, .ndjson) with a\n"
+        "column of paths, or -, a list of paths on standard input. Paths are relative to the\n"
+        "working directory. Of folders, hidden files are left out, and so are names that do not\n"
+        "end as pictures' do, unless --include takes them. In a GLOB * is anything but a slash,\n"
+        "** anything; one without a slash is held to the name.\n\n"
+        "INDEX is a folder:\n"
+        "  embeddings.npy  float32 or float16 [n, width], a unit row a picture\n"
+        "  items.jsonl     a line a row: path, size, modified, metadata (the other columns)\n"
+        "  failed.jsonl    pictures that could not be read, and the reason\n"
+        "  index.json      model, preprocessing, precision, version; how much there is\n\n"
+        "However it ends, the same command goes on from the last batch that it finished. Where\n"
+        "pictures have changed since, --update is asked for, which builds the new set beside the\n"
+        "old one. A picture that cannot be read stops nothing; the exit status is then 1.\n"
+        "--shard takes the paths whose CRC-32 leaves I - 1 when divided by N; 'index merge'\n"
+        "joins them.\n\n" IMAGE_NOTES SESSION_ENGINE_NOTES,
     .examples = "  vkclip index -o slides.index slides/\n"
                 "  vkclip index -o cxr.index --window auto --exclude lateral studies.csv\n"
-                "  find /data -name '*.png' -size +10k -print0 | vkclip index -o big.index -\n"
+                "  find /data -name '*.png' -size +10k -print0 | vkclip index -0 -o big.index -\n"
                 "  vkclip index -o part3 --shard 3/8 /data\n",
     .run = run,
 };

@@ -97,6 +97,7 @@ static bool write_header(struct index_set *set, const struct collection_facts *f
     return is_written || fail_with_errno(set, COLLECTION_EMBEDDINGS, err);
 }
 
+// Has the folder know of the files before index.json tells of what is in them.
 static bool open_files(struct index_set *set, vkclip_error *err)
 {
     const struct collection_facts *facts = &set->facts;
@@ -105,7 +106,8 @@ static bool open_files(struct index_set *set, vkclip_error *err)
     return open_to_add(set, &set->embeddings, COLLECTION_EMBEDDINGS, byte_count, err) &&
            open_to_add(set, &set->items, COLLECTION_ITEMS, facts->items_bytes, err) &&
            open_to_add(set, &set->failed, COLLECTION_FAILED, facts->failed_bytes, err) &&
-           write_header(set, facts, err);
+           write_header(set, facts, err) &&
+           (platform_flush_folder(set->folder) || fail_with_errno(set, COLLECTION_ITEMS, err));
 }
 
 // Whether a folder's set was begun.

@@ -8,11 +8,13 @@
 #include "solver.h"
 #include "text.h"
 
+// As help lists them; one of two words comes before that of the first word alone.
 static const struct command *const commands[] = {
-    &classify_command, &embed_image_command,   &embed_text_command, &index_merge_command,
-    &index_command,    &tokenize_command,      &preprocess_command, &devices_command,
-    &verify_command,   &tune_command,          &info_command,       &bench_command,
-    &ask_command,      &eval_classify_command, &eval_probe_command,
+    &classify_command,       &ask_command,        &embed_image_command, &embed_text_command,
+    &index_merge_command,    &index_command,      &search_command,      &eval_classify_command,
+    &eval_retrieval_command, &eval_probe_command, &tokenize_command,    &preprocess_command,
+    &info_command,           &devices_command,    &verify_command,      &tune_command,
+    &bench_command,
 };
 
 static enum exit_status print_help(void)

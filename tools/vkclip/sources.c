@@ -9,7 +9,7 @@
 #include "platform.h"
 #include "report.h"
 
-enum { LINE_BYTES_MOST = 1 << 20, SEPARATOR_UNKNOWN = 0x100 };
+enum { LINE_BYTES_MOST = 1 << 20 };
 
 // As zlib's crc32() has it (ISO 3309): any language has it at hand to tell which shard a path is
 // in.
@@ -63,20 +63,16 @@ static bool fail_without_memory(vkclip_error *err)
     return report_fill(err, VKCLIP_ERROR_MEMORY, "out of memory");
 }
 
-// Reads a line of the list that is not blank. Names end in zero bytes where the first does, as
-// 'find -print0' has it, so that they may have newlines.
+// Reads a line of the list that is not blank.
 static bool next_of_list(struct sources *sources, bool *is_there, vkclip_error *err)
 {
     struct text *line = &sources->line;
+    const int separator = sources->rules->list_has_zeros ? '\0' : '\n';
     *is_there = false;
     while (!*is_there) {
         int c;
         line->byte_count = 0;
-        for (c = getc(stdin); c != EOF && c != sources->separator; c = getc(stdin)) {
-            if (sources->separator == SEPARATOR_UNKNOWN && (c == '\n' || c == '\0')) {
-                sources->separator = c;
-                break;
-            }
+        for (c = getc(stdin); c != EOF && c != separator; c = getc(stdin)) {
             if (c == '\0' || line->byte_count >= LINE_BYTES_MOST)
                 return report_fill(err, VKCLIP_ERROR_FILE, "standard input: line %zu: %s",
                                    sources->line_number + 1,
@@ -88,8 +84,7 @@ static bool next_of_list(struct sources *sources, bool *is_there, vkclip_error *
         if (line->is_out_of_memory)
             return fail_without_memory(err);
         sources->line_number++;
-        if (sources->separator == '\n' && line->byte_count > 0 &&
-            line->bytes[line->byte_count - 1] == '\r')
+        if (separator == '\n' && line->byte_count > 0 && line->bytes[line->byte_count - 1] == '\r')
             line->bytes[--line->byte_count] = '\0';
         *is_there = line->byte_count > 0;
         if (c == EOF)
@@ -137,7 +132,6 @@ static bool open_next(struct sources *sources, struct source *source, bool *is_t
     *is_there = false;
     if (strcmp(operand, "-") == 0) {
         sources->kind = SOURCE_LIST;
-        sources->separator = SEPARATOR_UNKNOWN;
         return true;
     }
     if (stat(operand, &facts) != 0)

@@ -10,6 +10,7 @@
 struct source_rules {
     struct walk_rules walk;
     const char *path_column; // of tables
+    bool list_has_zeros;     // names on standard input end in zero bytes, not newlines
     uint32_t shard,
         shards; // those whose CRC-32 (as zlib's) leaves shard - 1 when divided by shards
 };
@@ -33,7 +34,6 @@ struct sources {
     struct walk walk;
     struct table table;
     struct text line; // of the list
-    int separator;    // of the list: a newline, a zero byte, or 0x100, not known yet
     size_t line_number, skipped_count;
 };
 

@@ -1,62 +1,66 @@
 #include "thumbnail.h"
 
+#include <setjmp.h>
 #include <stdint.h>
+#include <stdio.h> // which jpeglib.h needs before it
 #include <stdlib.h>
 
-#define STB_IMAGE_WRITE_IMPLEMENTATION
-#define STB_IMAGE_WRITE_STATIC
-#define STBI_WRITE_NO_STDIO
-#pragma GCC diagnostic ignored "-Wunused-function" // it writes other formats as well
-#include <stb_image_write.h>
+#include <jpeglib.h>
 
-// Of 100. At 90 and below stb_image_write halves the colours' resolution, and a file is half as
-// large.
-#define QUALITY 85
+#include "base64.h"
 
-// Base64 takes bytes in threes; those that are left wait here.
-struct base64 {
-    struct text *text;
-    uint8_t waiting[3];
-    int count;
+#define QUALITY 85 // of 100
+
+struct encoder {
+    struct jpeg_compress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    jmp_buf failed;
+    unsigned char *bytes;
+    unsigned long byte_count;
 };
 
-static void add_quad(struct base64 *base64)
+// What libjpeg cannot go on after is want of memory, here.
+static void on_error(j_common_ptr jpeg)
 {
-    static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const uint32_t bits =
-        (uint32_t)base64->waiting[0] << 16 | (uint32_t)base64->waiting[1] << 8 | base64->waiting[2];
-    const char quad[] = {
-        letters[bits >> 18],
-        letters[bits >> 12 & 63],
-        base64->count > 1 ? letters[bits >> 6 & 63] : '=',
-        base64->count > 2 ? letters[bits & 63] : '=',
-    };
-    text_add(base64->text, "%.4s", quad);
-    *base64 = (struct base64){.text = base64->text};
+    struct encoder *encoder = jpeg->client_data;
+    longjmp(encoder->failed, 1);
 }
 
-static void add_base64(void *user, void *data, int byte_count)
+static bool encode(struct encoder *encoder, uint8_t *pixels, unsigned side)
 {
-    struct base64 *base64 = user;
-    const uint8_t *bytes = data;
-    for (int i = 0; i < byte_count; i++) {
-        base64->waiting[base64->count++] = bytes[i];
-        if (base64->count == 3)
-            add_quad(base64);
+    struct jpeg_compress_struct *jpeg = &encoder->jpeg;
+    jpeg->err = jpeg_std_error(&encoder->errors);
+    encoder->errors.error_exit = on_error;
+    jpeg->client_data = encoder;
+    if (setjmp(encoder->failed) != 0)
+        return false;
+    jpeg_create_compress(jpeg);
+    jpeg_mem_dest(jpeg, &encoder->bytes, &encoder->byte_count);
+    jpeg->image_width = jpeg->image_height = side;
+    jpeg->input_components = 3;
+    jpeg->in_color_space = JCS_RGB;
+    jpeg_set_defaults(jpeg);
+    jpeg_set_quality(jpeg, QUALITY, TRUE);
+    jpeg_start_compress(jpeg, TRUE);
+    while (jpeg->next_scanline < side) {
+        JSAMPROW row = pixels + (size_t)jpeg->next_scanline * side * 3;
+        jpeg_write_scanlines(jpeg, &row, 1);
     }
+    jpeg_finish_compress(jpeg);
+    return true;
 }
 
-static void add_picture(struct text *page, const uint8_t *pixels, int side, const char *name)
+static void add_picture(struct text *page, uint8_t *pixels, unsigned side, const char *name)
 {
-    struct base64 base64 = {.text = page};
+    struct encoder encoder = {0};
+    page->is_out_of_memory = !encode(&encoder, pixels, side) || page->is_out_of_memory;
     text_add(page, "<img src=\"data:image/jpeg;base64,");
-    stbi_write_jpg_to_func(add_base64, &base64, side, side, 3, pixels, QUALITY);
-    if (base64.count > 0)
-        add_quad(&base64);
-    text_add(page, "\" width=\"%d\" height=\"%d\" alt=\"", side, side);
+    text_add_base64(page, encoder.bytes, encoder.byte_count);
+    text_add(page, "\" width=\"%u\" height=\"%u\" alt=\"", side, side);
     text_add_html(page, name);
     text_add(page, "\">");
+    jpeg_destroy_compress(&encoder.jpeg);
+    free(encoder.bytes);
 }
 
 static void add_missing(struct text *page, const char *reason)
@@ -74,7 +78,7 @@ bool thumbnail_add(struct text *page, const vkclip_model *model, const vkclip_im
     uint8_t *pixels = malloc(side * side * 3);
     const bool is_read = pixels && vkclip_preprocess(model, image, pixels, &err);
     if (is_read)
-        add_picture(page, pixels, (int)side, name);
+        add_picture(page, pixels, (unsigned)side, name);
     else
         add_missing(page, err.message);
     free(pixels);

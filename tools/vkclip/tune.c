@@ -27,16 +27,24 @@ static bool is_any_timed(const vkclip_tuning *tuning)
     return is_any;
 }
 
-void tune_add_table(struct text *text, const vkclip_tuning *tuning)
+// Variants that were tried in the same classes, a table for each kind.
+static void add_kind(struct text *text, const vkclip_tuning *tuning, uint32_t first_class)
 {
-    text_add(text, "%-18s", session_precisions[tuning->precision]);
-    for (uint32_t c = 0; c < tuning->class_count; c++)
-        text_add(text, "  %17s", tuning->classes[c]);
-    text_add(text, "\n");
+    bool has_head = false;
     for (uint32_t i = 0; i < tuning->variant_count; i++) {
         const vkclip_tuning_variant *variant = &tuning->variants[i];
+        const uint32_t end = first_class + variant->class_count;
+        if (variant->first_class != first_class)
+            continue;
+        if (!has_head) {
+            text_add(text, "%-18s", session_precisions[tuning->precision]);
+            for (uint32_t c = first_class; c < end; c++)
+                text_add(text, "  %17s", tuning->classes[c]);
+            text_add(text, "\n");
+            has_head = true;
+        }
         text_add(text, "  %-16s", variant->name);
-        for (uint32_t c = 0; !variant->reason[0] && c < tuning->class_count; c++)
+        for (uint32_t c = first_class; !variant->reason[0] && c < end; c++)
             text_add(text, "  %13.3f ms%c", variant->microseconds[c] * 1e-3,
                      is_chosen(tuning, c, i) ? '*' : ' ');
         if (variant->reason[0]) {
@@ -45,6 +53,12 @@ void tune_add_table(struct text *text, const vkclip_tuning *tuning)
         }
         text_add(text, "\n");
     }
+}
+
+void tune_add_table(struct text *text, const vkclip_tuning *tuning)
+{
+    for (uint32_t c = 0; c < tuning->class_count; c++)
+        add_kind(text, tuning, c);
     if (is_any_timed(tuning))
         text_add(text, "* is chosen; all classes of rows add in the same order\n");
 }
@@ -58,16 +72,18 @@ void tune_add_json(struct text *text, const vkclip_tuning *tuning)
     text_add(text, "], \"variants\": [");
     for (uint32_t i = 0; i < tuning->variant_count; i++) {
         const vkclip_tuning_variant *variant = &tuning->variants[i];
+        const uint32_t first = variant->first_class, end = first + variant->class_count;
         text_add(text, "%s{\"variant\": ", i ? ", " : "");
         text_add_json(text, variant->name);
         if (variant->reason[0]) {
             text_add(text, ", \"struck\": ");
             text_add_json(text, variant->reason);
         } else {
-            text_add(text, ", \"microseconds\": [");
-            for (uint32_t c = 0; c < tuning->class_count; c++)
-                text_add(text, "%s%.9g", c ? ", " : "", variant->microseconds[c]);
-            text_add(text, "]");
+            text_add(text, ", \"microseconds\": {");
+            for (uint32_t c = first; c < end; c++)
+                text_add(text, "%s\"%s\": %.9g", c > first ? ", " : "", tuning->classes[c],
+                         variant->microseconds[c]);
+            text_add(text, "}");
         }
         text_add(text, "}");
     }
@@ -150,13 +166,12 @@ const struct command tune_command = {
     .summary = "Finds the kernels that are fastest on a device.",
     .notes =
         "Times the ways to compute matrix products, for few rows as of a text, for those of an\n"
-        "image, and for many. Each is first held against arithmetic in double precision, twice "
-        "for\n"
-        "the same bits; what is wrong, or does not compile, is struck off, and what ends the\n"
-        "program is not tried again. The result is remembered for the device, its driver and this\n"
-        "version of vkclip, and the other commands use it; 'vkclip devices -v' shows it. The "
-        "times\n"
-        "are of BiomedCLIP's products in one layer. No model is needed.\n",
+        "image, and for many, and those to compute attention. Each is first held against\n"
+        "arithmetic in double precision, twice for the same bits; what is wrong, or does not\n"
+        "compile, is struck off, and what ends the program is not tried again. The result is\n"
+        "remembered for the device, its driver and this version of vkclip, and the other commands\n"
+        "use it; 'vkclip devices -v' shows it. The times are of one layer of BiomedCLIP. No model\n"
+        "is needed.\n",
     .examples = "  vkclip tune\n"
                 "  vkclip tune -d 1 --precision fp32\n"
                 "  vkclip tune --forget\n",

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# AMD's compiler (RADV) on null hardware, from RX 580 to RX 9070 XT: every pipeline compiles, none spills
+# AMD's compiler (RADV) on null hardware, from RX 580 to RX 9070 XT: every variant compiles, no default spills
 . tools/matrix/null_hardware.sh
 
 prepare amd64 libamdgpu_noop_drm_shim.so radeon

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Apple's compiler (Honeykrisp) on null hardware, M1: every pipeline compiles, none spills
+# Apple's compiler (Honeykrisp) on null hardware, M1: every variant compiles, no default spills
 . tools/matrix/null_hardware.sh
 
 prepare amd64 libasahi_noop_drm_shim.so asahi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Intel's compiler (ANV) on null hardware, Gen9, Gen12, Xe2 and Xe3: every pipeline compiles, none spills
+# Intel's compiler (ANV) on null hardware, Gen9, Gen12, Xe2 and Xe3: every variant compiles, no default spills
 . tools/matrix/null_hardware.sh
 
 library=/vkclip/build/matrix/$row/libintel_shim.so

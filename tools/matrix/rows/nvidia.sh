@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# NVIDIA's compiler (NVK) on null hardware, from Maxwell to Blackwell: every pipeline compiles, none spills
+# NVIDIA's compiler (NVK) on null hardware, from Maxwell to Blackwell: every variant compiles, no default spills
 . tools/matrix/null_hardware.sh
 
 prepare amd64 libnouveau_noop_drm_shim.so nouveau

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Qualcomm's compiler (Turnip) on null hardware, Adreno 618 to 750: every pipeline compiles, none spills
+# Qualcomm's compiler (Turnip) on null hardware, Adreno 618 to 750: every variant compiles, no default spills
 . tools/matrix/null_hardware.sh
 
 prepare amd64 libfreedreno_noop_drm_shim.so freedreno
