@@ -280,8 +280,7 @@ typedef enum vkclip_precision {
     // costs accuracy: 1 - cosine to fp32 was at most 8e-5 for the demo model, 2e-4 for a trained
     // sentence encoder and 1e-3 for random weights of BiomedCLIP's shape, where fp16 costs 1e-6; a
     // logit of the demo model moved by up to 0.55, and the best of 25 labels on 7 of 1,000
-    // pictures. BiomedCLIP's own weights were not tried. A quarter of the memory of fp32, half of
-    // fp16, but for the words; any device has it, and it is the faster the more dot4 gains.
+    // pictures. BiomedCLIP's own weights were not tried. Any device has it, by dot4 or without.
     VKCLIP_PRECISION_INT8,
 } vkclip_precision;
 
